@@ -1,0 +1,65 @@
+import { inspect } from 'node:util';
+
+/** Accepts a value or throws a `TypeError` or `RangeError` that names the option and shows the value. */
+export type Check = (value: unknown, name: string) => void;
+
+const show = (value: unknown): string => inspect(value, { depth: 0, maxStringLength: 80, breakLength: Infinity });
+
+export const wrongType = (name: string, expected: string, value: unknown): TypeError =>
+  new TypeError(`recon: ${name} must be ${expected}, got ${show(value)}`);
+
+export const outOfRange = (name: string, expected: string, value: unknown): RangeError =>
+  new RangeError(`recon: ${name} must be ${expected}, got ${show(value)}`);
+
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A check that some type is right, in the words that complete "must be …". */
+const is =
+  (expected: string, test: (value: unknown) => boolean): Check =>
+  (value, name) => {
+    if (!test(value)) throw wrongType(name, expected, value);
+  };
+
+export const boolean = is('a boolean', (value) => typeof value === 'boolean');
+export const callback = is('a function', (value) => typeof value === 'function');
+export const text = is('a string that is not empty', (value) => typeof value === 'string' && value !== '');
+export const abortSignal = is('an AbortSignal', (value) => value instanceof AbortSignal);
+
+/** A number from `least` up. `Infinity` passes, as "no limit". */
+export const atLeast =
+  (least: number, unit: string): Check =>
+  (value, name) => {
+    const expected = `a number of ${unit}, ${least} or more`;
+    if (typeof value !== 'number') throw wrongType(name, expected, value);
+    if (!(value >= least)) throw outOfRange(name, expected, value);
+  };
+
+export const milliseconds = atLeast(0, 'milliseconds');
+
+export const oneOf = (...choices: string[]): Check =>
+  is(`one of ${choices.map(show).join(', ')}`, (value) => choices.includes(value as string));
+
+/** A port: an integer from 0 to 65535, or a string of its digits. Returns the number. */
+export function port(value: unknown, name = 'port'): number {
+  const expected = 'an integer from 0 to 65535';
+  const isDigits = typeof value === 'string' && /^\d+$/.test(value);
+  if (typeof value !== 'number' && !isDigits) throw wrongType(name, expected, value);
+  const number = Number(value);
+  if (!Number.isInteger(number) || number < 0 || number > 65_535) throw outOfRange(name, expected, value);
+  return number;
+}
+
+/** An object that has only the keys in `checks`, each passing its own. A key that is `undefined` counts as absent. */
+export function shape(value: unknown, name: string, checks: Readonly<Record<string, Check>>): void {
+  if (!isObject(value)) throw wrongType(name || 'options', 'an object', value);
+  for (const [key, entry] of Object.entries(value)) {
+    const path = name === '' ? key : `${name}.${key}`;
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+    if (check === undefined) {
+      const known = Object.keys(checks).join(', ');
+      throw new TypeError(`recon: ${path} is not an option (got ${show(entry)}); there are ${known}`);
+    }
+    if (entry !== undefined) check(entry, path);
+  }
+}

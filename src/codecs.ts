@@ -1,0 +1,333 @@
+import { isUint8Array } from 'node:util/types';
+import { atLeast, oneOf, outOfRange, shape, wrongType } from './check.js';
+import { ReconError } from './errors.js';
+
+/**
+ * Takes bytes as they arrive and returns the messages that are complete with them. One decoder reads one link, so
+ * half a message of a dead link is never glued to the next link's first.
+ *
+ * What it throws drops the link with `ERR_RECON_CODEC`; to have the messages before a bad one delivered, yield them first.
+ */
+export interface Decoder<In> {
+  (chunk: Buffer): Iterable<In>;
+  /** Bytes of a message begun and not finished; they are lost with the link, and counted in its `drop` event. */
+  pending?(): number;
+}
+
+/**
+ * Turns bytes into messages and back.
+ *
+ * @example
+ * const upperCase: Codec<string, string> = {
+ *   decoder: () => (chunk) => [chunk.toString('latin1').toUpperCase()],
+ *   encode: (message) => Buffer.from(message, 'latin1'),
+ * };
+ */
+export interface Codec<In, Out> {
+  /** Makes a fresh decoder: called for every link. */
+  decoder(): Decoder<In>;
+  /** The bytes of one message. Throw to refuse it: its `write` rejects and nothing of it is sent. */
+  encode(message: Out): string | Uint8Array;
+}
+
+/** The bytes of a message, or the error to refuse it with: whatever a codec throws is told as `ERR_RECON_CODEC`. */
+export function encode<Out>(codec: Codec<unknown, Out>, message: Out): string | Uint8Array {
+  let data: unknown;
+  try {
+    data = codec.encode(message);
+  } catch (error) {
+    if (error instanceof TypeError) throw error;
+    throw error instanceof ReconError ? error : unreadable('the codec refused the message', error);
+  }
+  if (typeof data !== 'string' && !isUint8Array(data)) throw wrongType('data', 'a string or a Uint8Array', data);
+  return data;
+}
+
+/** Reads a chunk to its end: the messages, and the error that came after them, if one did. */
+export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[]; error?: ReconError } {
+  const messages: In[] = [];
+  try {
+    for (const message of decoder(chunk)) messages.push(message);
+  } catch (error) {
+    return { messages, error: error instanceof ReconError ? error : unreadable('the codec could not read the peer', error) };
+  }
+  return { messages };
+}
+
+/** How long a message may be. */
+export interface MaxLength {
+  /**
+   * Bytes of one message, without its terminator or header. A peer that goes past it loses the link.
+   * @default 1_048_576
+   */
+  maxLength?: number;
+}
+
+const DEFAULT_MAX_LENGTH = 1024 * 1024;
+const LF = 0x0a;
+const CR = 0x0d;
+
+const unreadable = (message: string, cause?: unknown): ReconError => new ReconError('ERR_RECON_CODEC', message, cause);
+
+const tooLong = (maxLength: number): ReconError =>
+  unreadable(`the peer sent a message of more than ${maxLength} bytes (maxLength)`);
+
+/** The good messages of a chunk, then the error that follows them. */
+function* failing<In>(messages: Iterable<In>, error: unknown): Generator<In> {
+  yield* messages;
+  throw error;
+}
+
+/** The beginning of a message whose end has not arrived. */
+class Rest {
+  #bytes = Buffer.alloc(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  get endsInCR(): boolean {
+    return this.#length > 0 && this.#bytes[this.#length - 1] === CR;
+  }
+
+  /** Copies, so that a few bytes don't hold on to a whole chunk; doubles, so that single bytes don't copy it all. */
+  append(bytes: Uint8Array): this {
+    const length = this.#length + bytes.length;
+    if (length > this.#bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(length, this.#bytes.length * 2, 64));
+      this.#bytes.copy(grown, 0, 0, this.#length);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = length;
+    return this;
+  }
+
+  /** All of it, followed by `bytes`; nothing is left. */
+  join(bytes: Buffer): Buffer {
+    if (this.#length === 0) return bytes;
+    const joined = this.append(bytes).#bytes.subarray(0, this.#length);
+    this.#bytes = Buffer.alloc(0);
+    this.#length = 0;
+    return joined;
+  }
+}
+
+/** The messages are the bytes, as they come: what a connection speaks unless told otherwise. */
+export const bytes: Codec<Buffer, string | Uint8Array> = {
+  decoder: () => (chunk) => [chunk],
+  encode: (message) => message,
+};
+
+/**
+ * Lines of UTF-8, without their `\n` or `\r\n`; writing adds `\n`. Invalid bytes are read as U+FFFD.
+ *
+ * A line to be written with a `\n` in it, or a `\r` at its end, would be read as something else: it is refused with
+ * `ERR_RECON_CODEC`.
+ *
+ * @example
+ * const conn = await connect(6667, { codec: lines() });
+ * for await (const line of conn) console.log(line);
+ */
+export function lines(options: MaxLength = {}): Codec<string, string> {
+  const { maxLength = DEFAULT_MAX_LENGTH } = checked(options);
+
+  return {
+    decoder() {
+      const rest = new Rest();
+
+      /** Keeps what follows the last line break; true if it is too long to become a line. */
+      const keep = (tail: Buffer): boolean => {
+        rest.append(tail);
+        return rest.length - Number(rest.endsInCR) > maxLength;
+      };
+
+      const decode = (chunk: Buffer): Iterable<string> => {
+        const end = chunk.lastIndexOf(LF);
+        if (end === -1) {
+          if (keep(chunk)) throw tooLong(maxLength);
+          return [];
+        }
+        const text = rest.join(chunk.subarray(0, end));
+        const messages = text.length <= maxLength ? split(text) : splitBounded(text, maxLength);
+        return keep(chunk.subarray(end + 1)) ? failing(messages, tooLong(maxLength)) : messages;
+      };
+      return Object.assign(decode, { pending: () => rest.length });
+    },
+
+    encode(message) {
+      if (typeof message !== 'string') throw wrongType('a line', 'a string', message);
+      if (message.includes('\n') || message.endsWith('\r')) {
+        throw unreadable('a line cannot have a line break in it: the peer would read two');
+      }
+      return `${message}\n`;
+    },
+  };
+}
+
+const withoutCR = (line: string): string => (line.endsWith('\r') ? line.slice(0, -1) : line);
+
+function split(text: Buffer): string[] {
+  const messages = text.toString().split('\n');
+  return text.includes(CR) ? messages.map(withoutCR) : messages;
+}
+
+function* splitBounded(text: Buffer, maxLength: number): Generator<string> {
+  for (let start = 0; start <= text.length; ) {
+    const found = text.indexOf(LF, start);
+    const end = found === -1 ? text.length : found;
+    const trimmed = end > start && text[end - 1] === CR ? end - 1 : end;
+    if (trimmed - start > maxLength) throw tooLong(maxLength);
+    yield text.toString('utf8', start, trimmed);
+    start = end + 1;
+  }
+}
+
+/**
+ * Text as it comes, in pieces of no particular size; a character's bytes are never torn between two pieces, and
+ * invalid bytes are read as U+FFFD.
+ */
+export function text(): Codec<string, string> {
+  return {
+    decoder() {
+      const rest = new Rest();
+      const decode = (chunk: Buffer): string[] => {
+        const all = rest.join(chunk);
+        const end = all.length - unfinished(all);
+        rest.append(all.subarray(end));
+        return end === 0 ? [] : [all.toString('utf8', 0, end)];
+      };
+      return Object.assign(decode, { pending: () => rest.length });
+    },
+    encode(message) {
+      if (typeof message !== 'string') throw wrongType('text', 'a string', message);
+      return message;
+    },
+  };
+}
+
+/** How many bytes at the end begin a UTF-8 character (RFC 3629) whose last bytes are missing. */
+function unfinished(text: Buffer): number {
+  for (let back = 1; back <= Math.min(3, text.length); back++) {
+    const byte = text[text.length - back] ?? 0;
+    if (byte < 0x80) return 0;
+    if (byte >= 0xc0) {
+      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+      return back < size ? back : 0;
+    }
+  }
+  return 0;
+}
+
+/**
+ * JSON values, one a line ({@link lines}). A value that is no JSON (`undefined`, a function, a BigInt, a circle, NaN)
+ * is refused with `ERR_RECON_CODEC`.
+ *
+ * @example connect(4321, { codec: jsonLines<{ level: string; message: string }>() })
+ */
+export function jsonLines<T = unknown>(options: MaxLength = {}): Codec<T, T> {
+  const line = lines(options);
+  return {
+    decoder() {
+      const readLines = line.decoder();
+      const decode = function* (chunk: Buffer): Generator<T> {
+        for (const json of readLines(chunk)) yield parse<T>(json);
+      };
+      return Object.assign(decode, { pending: () => readLines.pending?.() ?? 0 });
+    },
+    encode: (message) => line.encode(stringify(message)),
+  };
+}
+
+function parse<T>(json: string): T {
+  try {
+    return JSON.parse(json) as T;
+  } catch (error) {
+    throw unreadable(`the peer sent a line that is no JSON: ${json.slice(0, 80)}`, error);
+  }
+}
+
+function stringify(value: unknown): string {
+  let json: string | undefined;
+  try {
+    json = typeof value === 'number' && !Number.isFinite(value) ? undefined : JSON.stringify(value);
+  } catch (error) {
+    throw unreadable('a message is no JSON', error);
+  }
+  if (json === undefined) throw unreadable(`a message is no JSON: ${String(value)}`);
+  return json;
+}
+
+/** How the length before a message is written. */
+export interface LengthPrefix extends MaxLength {
+  /**
+   * Bytes of the length: 1, 2 or 4.
+   * @default 4
+   */
+  bytes?: 1 | 2 | 4;
+  /** @default 'big' */
+  endian?: 'big' | 'little';
+}
+
+/** Messages behind an unsigned length, which doesn't count itself. A message too long for it is refused. */
+export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string | Uint8Array> {
+  const { maxLength = DEFAULT_MAX_LENGTH, bytes: header = 4, endian = 'big' } = checked(options, {
+    bytes: (value: unknown, name: string) => {
+      if (value !== 1 && value !== 2 && value !== 4) throw outOfRange(name, '1, 2 or 4', value);
+    },
+    endian: oneOf('big', 'little'),
+  });
+  const longest = 2 ** (8 * header) - 1;
+
+  return {
+    decoder() {
+      const rest = new Rest();
+      /** Bytes that the next step wants: a header, or a message and its header. Until they are here, nothing is joined. */
+      let wanted = header;
+      const decode = (chunk: Buffer): Iterable<Buffer> => {
+        if (rest.length + chunk.length < wanted) {
+          rest.append(chunk);
+          return [];
+        }
+        const all = rest.join(chunk);
+        const messages: Buffer[] = [];
+        let start = 0;
+        for (;;) {
+          wanted = header;
+          if (all.length - start < wanted) break;
+          const length = endian === 'big' ? all.readUIntBE(start, header) : all.readUIntLE(start, header);
+          if (length > maxLength) return failing(messages, tooLong(maxLength));
+          wanted += length;
+          if (all.length - start < wanted) break;
+          messages.push(all.subarray(start + header, start + wanted));
+          start += wanted;
+        }
+        rest.append(all.subarray(start));
+        return messages;
+      };
+      return Object.assign(decode, { pending: () => rest.length });
+    },
+
+    encode(message) {
+      if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
+        throw wrongType('a message', 'a string or a Uint8Array', message);
+      }
+      const body = typeof message === 'string' ? Buffer.from(message) : message;
+      if (body.length > longest) {
+        throw unreadable(`a message of ${body.length} bytes is too long for a length of ${header} bytes`);
+      }
+      const frame = Buffer.allocUnsafe(header + body.length);
+      if (endian === 'big') frame.writeUIntBE(body.length, 0, header);
+      else frame.writeUIntLE(body.length, 0, header);
+      frame.set(body, header);
+      return frame;
+    },
+  };
+}
+
+/** A codec's options, refused like those of `connect()` when they are wrong. */
+function checked<T extends MaxLength>(options: T, more: Parameters<typeof shape>[2] = {}): T {
+  shape(options, '', { maxLength: atLeast(0, 'bytes'), ...more });
+  return options;
+}

@@ -1,0 +1,349 @@
+import { EventEmitter } from 'node:events';
+import type { Duplex } from 'node:stream';
+import * as check from './check.js';
+import { bytes, encode } from './codecs.js';
+import { Dialer } from './dial.js';
+import { streamOf } from './duplex.js';
+import { ReconError } from './errors.js';
+import { type ConnectionEvents, type Counters, publish, type Stats } from './events.js';
+import { Hold } from './hold.js';
+import { Inbox } from './inbox.js';
+import type { Link, LiveLink } from './link.js';
+import { Links } from './links.js';
+import type { Settings } from './options.js';
+import { Outbox } from './outbox.js';
+import { type Deferred, deferred, handled, rejected } from './promises.js';
+
+/** Where a connection is in its life. It only tells: nothing is steered by it. */
+export type ReadyState = 'opening' | 'open' | 'reopening' | 'closing' | 'closed';
+
+/** What `write()` can be told besides the message. */
+export interface WriteOptions {
+  /** Takes the write back, with its reason, as long as it has not begun. */
+  signal?: AbortSignal;
+}
+
+/** How a connection ended. */
+type Outcome = 'clean' | { readonly error: unknown };
+
+type Names<In, Out> = keyof ConnectionEvents<In, Out>;
+type Listener<In, Out, Name extends Names<In, Out>> = (...args: ConnectionEvents<In, Out>[Name]) => void;
+
+/** The events of a connection, and only those. */
+export interface Connection<In, Out> {
+  on<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  once<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  off<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  addListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  removeListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependOnceListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
+  emit<Name extends Names<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): boolean;
+}
+
+/**
+ * A connection outlives its links: it redials when one is lost, until it is ended.
+ *
+ * Iterated, it yields what its links received, in order, link after link. The loop ends when the connection has ended,
+ * and throws when it failed, after all that had been received. Leaving the loop leaves the connection alone: a later
+ * loop goes on where this one stopped. One reader at a time: a second one's `next()` rejects with `ERR_RECON_READING`.
+ */
+export class Connection<In = Buffer, Out = string | Uint8Array> extends EventEmitter implements AsyncIterable<In> {
+  /**
+   * Settles when all is over and the last socket is closed: resolves after `end()`, or `destroy()` without an error;
+   * rejects with the very error that ended the connection. Never an unhandled rejection.
+   */
+  readonly closed: Promise<void>;
+
+  /** @internal Settles with the first link. */
+  readonly opened: Promise<void>;
+
+  readonly #settings: Settings<In, Out>;
+  readonly #counters: Counters = {
+    links: 0,
+    attempts: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    bytesDiscarded: 0,
+    lastError: undefined,
+  };
+  readonly #hold = new Hold();
+  readonly #inbox: Inbox<In, Link<In, Out>>;
+  readonly #outbox: Outbox;
+  readonly #links: Links<In, Out>;
+  readonly #opened: Deferred<void> = deferred();
+  readonly #closed: Deferred<void> = deferred();
+  readonly #onAbort = (): void => this.#cut({ error: this.#settings.signal?.reason });
+  /** The link that is up. */
+  #link: LiveLink<In, Out> | undefined;
+  /** Wanted by `reconnect()`: the next link. */
+  #next: Deferred<Link<In, Out>> | undefined;
+  #ending: Promise<void> | undefined;
+  /** Set once, when it is decided how all this ends. */
+  #outcome: Outcome | undefined;
+  #stream: Duplex | undefined;
+
+  /** @internal Connections are made by `connect()`. */
+  constructor(settings: Settings<In, Out>) {
+    super();
+    this.#settings = settings;
+    this.opened = handled(this.#opened.promise);
+    this.closed = handled(this.#closed.promise);
+    const onDropped = (dropped: number): void => {
+      this.#counters.bytesDiscarded += dropped;
+    };
+    this.#inbox = new Inbox({ ...settings, raw: settings.codec === (bytes as unknown), onDropped });
+    this.#outbox = new Outbox({ ...settings, onDrain: () => this.#tell('drain') });
+    this.#links = new Links({
+      settings,
+      dialer: new Dialer(settings, (socket) => this.#hold.track(socket)),
+      context: { ...settings, inbox: this.#inbox, counters: this.#counters },
+      onRetry: (retry) => this.#tell('retry', retry),
+    });
+    this.#outbox.finished.then(
+      () => this.#goodbye(),
+      () => {},
+    );
+    settings.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    void this.#run();
+  }
+
+  /** The whole life: link after link, until there is nothing more to say, or no hope. */
+  async #run(): Promise<void> {
+    try {
+      await this.#links.each((link) => this.#live(link));
+      this.#shut('clean');
+    } catch (error) {
+      this.#shut({ error });
+    }
+    await this.#hold.release(this.#settings.closeTimeout);
+    this.#over();
+  }
+
+  async #live(link: LiveLink<In, Out>): Promise<void> {
+    this.#up(link);
+    await link.lost;
+    this.#down(link);
+  }
+
+  #up(link: LiveLink<In, Out>): void {
+    this.#link = link;
+    this.#counters.links += 1;
+    link.up();
+    this.#opened.resolve();
+    this.#next?.resolve(link);
+    this.#next = undefined;
+    this.#tell(this.#counters.links === 1 ? 'connect' : 'reconnect', link);
+    this.#outbox.attach(link);
+  }
+
+  #down(link: LiveLink<In, Out>): void {
+    const { reason, discarded } = link;
+    const clean = this.#outcome === 'clean' || (this.#outcome === undefined && this.#outbox.done);
+    this.#link = undefined;
+    this.#outbox.detach(reason);
+    if (clean) return;
+    this.#counters.lastError = reason ?? this.#counters.lastError;
+    this.#tell('drop', { link, reason, discarded });
+  }
+
+  /** All is flushed that ever will be written. Without a link, that was it. */
+  #goodbye(): void {
+    this.#links.stop();
+    this.#link?.end();
+  }
+
+  /** Ends it now; what was not read is gone. */
+  #cut(outcome: Outcome): void {
+    if (this.#outcome) return;
+    this.#inbox.clear();
+    this.#shut(outcome);
+    this.#link?.destroy(outcome === 'clean' ? undefined : outcome.error);
+  }
+
+  /** It is decided: nothing more goes in or out. The first decision stands. */
+  #shut(outcome: Outcome): void {
+    if (this.#outcome) return;
+    const error = outcome === 'clean' ? undefined : outcome.error;
+    this.#outcome = outcome;
+    this.#settings.signal?.removeEventListener('abort', this.#onAbort);
+    this.#links.stop();
+    this.#outbox.fail(error);
+    this.#inbox.finish(outcome);
+    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', 'the connection ended before the next link was up', error));
+  }
+
+  /** Nothing is left, and everybody is told. */
+  #over(): void {
+    const outcome = this.#outcome as Outcome;
+    if (outcome === 'clean') {
+      this.#opened.resolve();
+      this.#closed.resolve();
+    } else {
+      this.#opened.reject(outcome.error);
+      this.#closed.reject(outcome.error);
+      this.#tell('error', outcome.error);
+    }
+    this.#tell('close');
+  }
+
+  /**
+   * Events are told on the next tick, in order: a listener never runs in the middle of a change, and one that is
+   * added right after `await connect()` hears `connect`.
+   */
+  #tell<Name extends Names<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): void {
+    process.nextTick(() => {
+      publish(name, this, args);
+      if (name !== 'error' || this.listenerCount('error') > 0) this.emit(name, ...args);
+    });
+  }
+
+  /**
+   * Writes a message. Fulfilled when the operating system has taken every byte of it on a link that is up; that is
+   * "flushed", not "the peer has it". Writes wait, in order, while the link is down.
+   *
+   * Rejects with `ERR_RECON_BUFFER_FULL` (beyond `maxBufferedAmount`), `ERR_RECON_CLOSED` (the connection has ended,
+   * or is ending), `ERR_RECON_UNFLUSHED` (with `unflushed: 'reject'`), `ERR_RECON_CODEC` (a message that the codec
+   * can't send), `signal.reason`, or a `TypeError` for what is neither a string nor a Uint8Array. A Uint8Array must be
+   * left alone until then. A rejection that nobody listens to doesn't end the process.
+   *
+   * @example
+   * await conn.write('hello');
+   * await conn.write(line, { signal: AbortSignal.timeout(5_000) });
+   */
+  write(message: Out, options?: WriteOptions): Promise<void> {
+    try {
+      return this.#push(message, options);
+    } catch (error) {
+      return rejected(error);
+    }
+  }
+
+  #push(message: Out, options?: WriteOptions): Promise<void> {
+    if (options !== undefined) check.shape(options, 'write options', { signal: check.abortSignal });
+    return this.#outbox.push(encode(this.#settings.codec, message), options?.signal);
+  }
+
+  /**
+   * Takes no more writes, flushes all that waits (redialling if it must), says goodbye (FIN), lets a reader finish what
+   * the peer still sends, and resolves when the link is closed; `closeTimeout` after the goodbye it stops waiting. With
+   * nothing to flush and no link it resolves at once. Called again, it returns the same promise.
+   *
+   * Rejects with the error that the connection fails with meanwhile, or with that of writing `message`.
+   */
+  end(message?: Out): Promise<void> {
+    if (message === undefined && this.#ending) return this.#ending;
+    if (message === undefined && this.#outcome) return this.#closed.promise.catch(() => {});
+    let written: Promise<void> | undefined;
+    try {
+      if (message !== undefined) written = this.#push(message);
+    } catch (error) {
+      return rejected(error);
+    }
+    this.#outbox.close();
+    const ended = async (): Promise<void> => {
+      await this.closed;
+      await this.#outbox.finished;
+      await written;
+    };
+    this.#ending = handled(ended());
+    return this.#ending;
+  }
+
+  /**
+   * Ends it now. Pending writes reject with `ERR_RECON_CLOSED`, the reader stops, and what it had not read is gone.
+   * With an error, the reader throws it and `closed` rejects with it.
+   */
+  destroy(error?: unknown): this {
+    this.#cut(error === undefined || error === null ? 'clean' : { error });
+    return this;
+  }
+
+  /**
+   * Redials now, however young the link, and starts the backoff anew: cuts a wait short, or drops a link that the
+   * application knows to be stale. Fulfilled with the next link when it is up; rejects with `ERR_RECON_CLOSED` if the
+   * connection ends before.
+   */
+  reconnect(): Promise<Link<In, Out>> {
+    if (this.#outcome || this.#outbox.done) {
+      return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has ended: there is no next link'));
+    }
+    this.#next ??= deferred();
+    const { promise } = this.#next;
+    this.#links.redial();
+    this.#link?.destroy(new ReconError('ERR_RECON_DROPPED', 'reconnect() was called'));
+    return handled(promise);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<In, undefined> {
+    return this.#inbox.messages();
+  }
+
+  /**
+   * All that is ready now as one array, for those who count nanoseconds. An array never spans two links.
+   *
+   * @example
+   * for await (const batch of conn.batches()) for (const line of batch) count(line);
+   */
+  batches(): AsyncIterableIterator<In[], undefined> {
+    return this.#inbox.batches();
+  }
+
+  /**
+   * Each link in turn, itself an async iterable of its own messages. Moving on to the next link skips what is left of
+   * this one.
+   *
+   * @example
+   * for await (const link of conn.links()) {
+   *   for await (const chunk of link) console.log(link.number, chunk);
+   *   console.log('lost:', link.reason ?? 'the peer said goodbye');
+   * }
+   */
+  links(): AsyncIterableIterator<Link<In, Out>, undefined> {
+    return this.#inbox.links();
+  }
+
+  /**
+   * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
+   * `end()`, destroying it `destroy()`. With a codec it is in object mode. There is one: called again, it is the same.
+   */
+  stream(): Duplex {
+    this.#stream ??= streamOf(this, this.#settings.codec !== (bytes as unknown));
+    return this.#stream;
+  }
+
+  /** `opening` before the first link, `open`, `reopening` while down, `closing` after `end()`, `closed`. */
+  get readyState(): ReadyState {
+    if (this.#outcome) return 'closed';
+    if (this.#outbox.closed) return 'closing';
+    if (this.#link?.open) return 'open';
+    return this.#counters.links === 0 ? 'opening' : 'reopening';
+  }
+
+  /** Bytes written that wait or are not confirmed yet. */
+  get bufferedAmount(): number {
+    return this.#outbox.size;
+  }
+
+  /** Counters, as they are at the moment. */
+  get stats(): Stats {
+    return { ...this.#counters };
+  }
+
+  /** Lets the connection keep the process running (the default), as `net.Socket.ref()`; waiting to retry does too. */
+  ref(): this {
+    this.#hold.ref();
+    return this;
+  }
+
+  /** Lets the process exit while the connection is all that is left, as `net.Socket.unref()`. */
+  unref(): this {
+    this.#hold.unref();
+    return this;
+  }
+
+  /** `await using conn = await connect(…)` ends it. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end();
+  }
+}

@@ -1,0 +1,136 @@
+import { connect as connectTcp, isIP, type NetConnectOpts, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
+import type { Endpoint } from './address.js';
+import { isObject, wrongType } from './check.js';
+import { ReconError } from './errors.js';
+import type { DialContext, Settings } from './options.js';
+import { within } from './promises.js';
+import { SlabSource, type Source, StreamSource } from './source.js';
+
+/** A transport that is ready. */
+export interface Dialled {
+  readonly socket: Duplex;
+  readonly source: Source;
+  /** To whom, in words. */
+  readonly peer: string;
+}
+
+/**
+ * Happy Eyeballs (RFC 8305) as Node does it gives up on an address before it tries the next, and after 250 ms unless
+ * told otherwise: too soon for a slow route, or a lost SYN.
+ */
+const PER_ADDRESS = 2_000;
+
+/** Codes of a certificate that does not verify: X.509 verification (as Node's `tls` page lists them) and a wrong name. */
+const CERTIFICATE =
+  /^(ERR_TLS_CERT_ALTNAME_\w+|CERT_\w+|CRL_\w+|(DEPTH_ZERO_)?SELF_SIGNED_CERT\w*|UNABLE_TO_(GET|VERIFY|DECODE|DECRYPT)_\w+|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_\w+|ERROR_IN_CRL_\w+)$/;
+
+/** Whether the peer's certificate was refused. */
+export const isCertificateError = (error: unknown): boolean =>
+  isObject(error) && typeof error['code'] === 'string' && CERTIFICATE.test(error['code']);
+
+export type DialSettings = Pick<
+  Settings<unknown, unknown>,
+  'endpoints' | 'dial' | 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'
+>;
+
+/** Dials the endpoints in turn, or whatever `dial` brings. */
+export class Dialer {
+  readonly #settings: DialSettings;
+  readonly #track: (socket: Duplex) => void;
+  /** The newest TLS session of each endpoint, to be resumed when it is dialled again. */
+  readonly #sessions = new Map<Endpoint, Buffer>();
+  #turn = 0;
+
+  /** @param track - told of each socket as soon as there is one */
+  constructor(settings: DialSettings, track: (socket: Duplex) => void) {
+    this.#settings = settings;
+    this.#track = track;
+  }
+
+  /** Brings one transport that is ready, or throws. Whatever becomes of the dial, no socket is left behind. */
+  async dial(context: DialContext): Promise<Dialled> {
+    const { socket, source, peer } = await this.#begin(context);
+    // Someone must hear an error at any time: unheard, it would end the process.
+    socket.on('error', ignore);
+    this.#track(socket);
+    try {
+      const event = awaited(socket);
+      if (event !== undefined) await within(context.signal, ready(socket, event));
+      return { socket, source, peer };
+    } catch (error) {
+      socket.destroy();
+      throw explained(error);
+    }
+  }
+
+  async #begin(context: DialContext): Promise<Dialled> {
+    const { dial, endpoints } = this.#settings;
+    if (dial) {
+      const socket = await within(context.signal, dial(context), destroyLate);
+      if (!isDuplex(socket)) throw wrongType('what dial brings', 'a Duplex stream', socket);
+      return { socket, source: new StreamSource(socket), peer: 'a dialled stream' };
+    }
+    const endpoint = endpoints[this.#turn++ % endpoints.length]!;
+    const source = new SlabSource();
+    const socket = this.#connect(endpoint, source);
+    return { socket, source: source.of(socket), peer: describe(endpoint) };
+  }
+
+  #connect(endpoint: Endpoint, { onread }: SlabSource): Socket {
+    const { noDelay, keepAlive, keepAliveInitialDelay } = this.#settings;
+    const { port, host = 'localhost', path, tls } = endpoint;
+    const place =
+      path === undefined
+        ? { port: Number(port), host, noDelay, keepAlive, keepAliveInitialDelay, autoSelectFamilyAttemptTimeout: PER_ADDRESS }
+        : { path };
+    if (!tls) return connectTcp({ ...place, onread } as NetConnectOpts);
+
+    const session = this.#sessions.get(endpoint);
+    const servername = path === undefined && isIP(host) === 0 ? { servername: host } : {};
+    const resumed = session ? { session } : {};
+    const options = { ...servername, ...resumed, ...(tls === true ? {} : tls), ...place, onread };
+    const socket = connectTls(options as ConnectionOptions);
+    if (noDelay) socket.setNoDelay(true);
+    if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
+    // TLS 1.3 sends its tickets after the handshake, and each serves once: the newest is kept.
+    return socket.on('session', (ticket) => this.#sessions.set(endpoint, ticket));
+  }
+}
+
+const ignore = (): void => {};
+
+/** A stream that comes when nobody waits for it any more. */
+const destroyLate = (socket: unknown): void => {
+  if (isDuplex(socket)) socket.on('error', ignore).destroy();
+};
+
+const ready = (socket: Duplex, event: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    socket.once(event, resolve).once('error', reject);
+    socket.once('close', () => reject(new ReconError('ERR_RECON_DROPPED', 'the socket was closed while it was connecting')));
+  });
+
+/** The event that a socket which is still connecting is ready with. */
+function awaited(socket: Duplex): string | undefined {
+  if (socket instanceof TLSSocket) {
+    const { secureConnecting } = socket as TLSSocket & { secureConnecting?: boolean };
+    return socket.connecting || secureConnecting ? 'secureConnect' : undefined;
+  }
+  return socket instanceof Socket && socket.connecting ? 'connect' : undefined;
+}
+
+const isDuplex = (stream: unknown): stream is Duplex =>
+  isObject(stream) && ['on', 'read', 'write', 'end', 'destroy'].every((name) => typeof stream[name] === 'function');
+
+const describe = ({ port, host, path, tls }: Endpoint): string =>
+  path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host ?? '') === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;
+
+/** The error of a name with several addresses comes without a message: it gets those of its parts. */
+function explained(error: unknown): unknown {
+  if (error instanceof AggregateError && error.message === '') {
+    error.message = error.errors.map((part: Error) => part.message).join('; ');
+  }
+  return error;
+}

@@ -1,0 +1,43 @@
+import { Duplex } from 'node:stream';
+import type { Connection } from './connection.js';
+import { ReconError } from './errors.js';
+
+/** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
+export function streamOf<In, Out>(connection: Connection<In, Out>, objectMode: boolean): Duplex {
+  const reader = connection[Symbol.asyncIterator]();
+
+  const stream = new Duplex({
+    objectMode,
+    emitClose: true,
+    decodeStrings: false,
+    read() {
+      reader.next().then(
+        ({ done, value }) => this.push(done ? null : value),
+        (error: Error) => this.destroy(error),
+      );
+    },
+    write(message: Out, _encoding, callback) {
+      connection.write(message).then(() => callback(), callback);
+    },
+    writev(chunks, callback) {
+      const writes = chunks.map(({ chunk }) => connection.write(chunk as Out));
+      Promise.all(writes).then(() => callback(), callback);
+    },
+    final(callback) {
+      connection.end().then(() => callback(), callback);
+    },
+    destroy(error, callback) {
+      // Somebody else reads: that is this stream's failure, not the connection's.
+      const reading = error instanceof ReconError && error.code === 'ERR_RECON_READING';
+      if (!reading) connection.destroy(error ?? undefined);
+      void reader.return?.();
+      callback(error);
+    },
+  });
+
+  // Whoever reads learns of a failure in its turn, after all that was received; whoever doesn't is told at once.
+  connection.closed.catch((error: Error) => {
+    if (stream.readableFlowing === null) stream.destroy(error);
+  });
+  return stream;
+}

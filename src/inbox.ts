@@ -1,0 +1,298 @@
+import { Fifo } from './fifo.js';
+import { DONE, Reader, type Result, Slot, value } from './reader.js';
+
+/** What came in with one chunk of bytes: its messages, and how many of them have been read. */
+interface Batch<In> {
+  readonly messages: In[];
+  bytes: number;
+  read: number;
+}
+
+/** Neighbouring raw chunks are joined up to this size. */
+const JOINED = 64 * 1024;
+
+/** How an inbox takes things in. */
+export interface InboxOptions {
+  /** Bytes unread above which its sections are full. */
+  readonly highWaterMark: number;
+  /** The messages are the bytes, so that their boundaries mean nothing. */
+  readonly raw: boolean;
+  /** Told of bytes that came and that nobody will read. */
+  readonly onDropped: (bytes: number) => void;
+}
+
+/**
+ * What was received and not read: in order, link by link, bounded by the `highWaterMark` that its sections respect.
+ * It knows where one link's messages end and the next one's begin, and nothing of sockets.
+ *
+ * One reader at a time reads it: message by message, batch by batch, or link by link.
+ */
+export class Inbox<In, L> {
+  /** Bytes received and not read. */
+  size = 0;
+  readonly options: InboxOptions;
+  readonly slot = new Slot();
+  /** Oldest first. Only the last may still be open. */
+  readonly #sections = new Fifo<Section<In, L>>();
+  /** The section that the reader of links is in. */
+  #visited: Section<In, L> | undefined;
+  #linkReaders = 0;
+  #end: { readonly error: unknown } | 'clean' | undefined;
+
+  constructor(options: InboxOptions) {
+    this.options = options;
+  }
+
+  /** Somebody reads, or is between two reads. */
+  get reading(): boolean {
+    return this.slot.owner !== undefined;
+  }
+
+  /** Begins what the next link sends. It is the link's alone until it is released. */
+  open(link: L): Section<In, L> {
+    const section: Section<In, L> = new Section<In, L>(this, link);
+    this.#sections.push(section);
+    return section;
+  }
+
+  /** Nothing more will come: readers find the end, or the error, after all that there is. */
+  finish(end: { readonly error: unknown } | 'clean'): void {
+    this.#end ??= end;
+    this.wake();
+  }
+
+  /** Throws away what was not read. */
+  clear(): void {
+    for (let section = this.#sections.shift(); section; section = this.#sections.shift()) {
+      section.skip();
+      section.close();
+    }
+  }
+
+  messages(): Reader<In> {
+    return this.#reader(() => this.#front()?.takeMessage());
+  }
+
+  batches(): Reader<In[]> {
+    return this.#reader(() => this.#front()?.takeBatch());
+  }
+
+  links(): Reader<L> {
+    this.#linkReaders += 1;
+    return this.#reader(
+      () => this.#nextLink(),
+      () => {
+        this.#linkReaders -= 1;
+        this.#visited = undefined;
+      },
+    );
+  }
+
+  /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
+  messagesOf(section: Section<In, L>): Reader<In> {
+    const mayPass = (): boolean => section.held || this.#visited === section;
+    return new Reader<In>({
+      take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
+      slot: () => (mayPass() ? section.slot : this.slot),
+      hungry: () => section.resume(),
+    });
+  }
+
+  wake(section?: Section<In, L>): void {
+    section?.slot.owner?.wake();
+    this.slot.owner?.wake();
+  }
+
+  /** A link's part is complete. An empty one is forgotten, unless somebody visits each link. */
+  closed(section: Section<In, L>): void {
+    if (section.empty && this.#linkReaders === 0 && this.#sections.last === section) this.#sections.pop();
+    this.wake(section);
+  }
+
+  /** Something was read. */
+  roomier(): void {
+    this.#sections.last?.resume();
+  }
+
+  #reader<T>(take: () => Result<T> | undefined, left?: () => void): Reader<T> {
+    return new Reader({
+      take: () => take() ?? this.#ended(),
+      slot: () => this.slot,
+      left: () => {
+        left?.();
+        this.#sections.last?.attend();
+      },
+    });
+  }
+
+  /** Errors come after everything that was received. */
+  #ended(): Result<never> | undefined {
+    if (this.#end === undefined || this.#sections.length > 0) return undefined;
+    if (this.#end === 'clean') return DONE;
+    throw this.#end.error;
+  }
+
+  /** The section to read from, once those that are read to the end are put away. */
+  #front(): Section<In, L> | undefined {
+    let front = this.#sections.first;
+    while (front?.closed && front.empty) {
+      this.#sections.shift();
+      front = this.#sections.first;
+    }
+    return front?.held ? undefined : front;
+  }
+
+  /** Moving on to the next link skips what is left of this one, and what it may still send. */
+  #nextLink(): Result<L> | undefined {
+    const visited = this.#visited;
+    if (visited !== undefined) {
+      visited.skip();
+      if (!visited.closed) return undefined;
+      if (this.#sections.first === visited) this.#sections.shift();
+      this.#visited = undefined;
+    }
+    const front = this.#sections.first;
+    if (front === undefined || front.held) return undefined;
+    this.#visited = front;
+    return value(front.link);
+  }
+}
+
+/** What one link sent. */
+export class Section<In, L> {
+  readonly link: L;
+  readonly slot = new Slot();
+  /** Told when the source may go on: there is room again, or somebody waits. */
+  onRoom: () => void = () => {};
+  readonly #inbox: Inbox<In, L>;
+  readonly #batches = new Fifo<Batch<In>>();
+  #held = true;
+  #closed = false;
+  #dropping = false;
+  #onlyIfRead = false;
+
+  constructor(inbox: Inbox<In, L>, link: L) {
+    this.#inbox = inbox;
+    this.link = link;
+  }
+
+  /** Only the link itself reads it as yet (`onLink`). */
+  get held(): boolean {
+    return this.#held;
+  }
+
+  /** The link is lost: nothing more will come. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  get empty(): boolean {
+    return this.#batches.length === 0;
+  }
+
+  /** What comes is dropped, so that it need not be decoded. */
+  get dropping(): boolean {
+    return this.#dropping;
+  }
+
+  /** The source should stop: more is unread than the high-water mark allows, and nobody waits for this link's. */
+  get full(): boolean {
+    const { size, options } = this.#inbox;
+    return !this.#dropping && size >= options.highWaterMark && this.slot.owner?.hungry !== true;
+  }
+
+  push(messages: In[], bytes: number): void {
+    if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
+    if (this.#dropping) this.#inbox.options.onDropped(bytes);
+    else if (messages.length > 0) {
+      this.#inbox.size += bytes;
+      if (!this.#join(messages, bytes)) this.#batches.push({ messages, bytes, read: 0 });
+      this.#inbox.wake(this);
+    }
+  }
+
+  /** The link is up: what it sent and will send is for whoever reads the connection. */
+  release(): void {
+    this.#held = false;
+    this.#inbox.wake(this);
+  }
+
+  /** The connection is ending: what comes now is for somebody who reads already, and dropped once nobody does. */
+  onlyIfRead(): void {
+    this.#onlyIfRead = true;
+    this.attend();
+  }
+
+  /** A reader has come or gone: nobody waits for a source that nobody will make room for. */
+  attend(): void {
+    if (this.#onlyIfRead && this.full && !this.#inbox.reading) this.drop();
+  }
+
+  /** From here on, what comes is dropped. */
+  drop(): void {
+    this.#dropping = true;
+    this.resume();
+  }
+
+  /** Drops what is unread, and what comes. */
+  skip(): void {
+    for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
+      this.#inbox.options.onDropped(batch.bytes);
+      this.#inbox.size -= batch.bytes;
+    }
+    this.drop();
+  }
+
+  /** The link is lost. */
+  close(): void {
+    if (this.#closed) return;
+    this.#held = false;
+    this.#closed = true;
+    this.#inbox.closed(this);
+  }
+
+  takeMessage(): Result<In> | undefined {
+    const batch = this.#batches.first;
+    if (batch === undefined) return undefined;
+    const message = batch.messages[batch.read++] as In;
+    if (batch.read === batch.messages.length) this.#finished(batch);
+    return value(message);
+  }
+
+  /** All that is ready, as one array. */
+  takeBatch(): Result<In[]> | undefined {
+    if (this.empty) return undefined;
+    const all: In[][] = [];
+    for (let batch = this.#batches.first; batch; batch = this.#batches.first) {
+      all.push(batch.read === 0 ? batch.messages : batch.messages.slice(batch.read));
+      this.#finished(batch);
+    }
+    return value(all.length === 1 ? (all[0] as In[]) : all.flat());
+  }
+
+  /** Lets the source go on, if it may. */
+  resume(): void {
+    if (!this.#closed && !this.full) this.onRoom();
+  }
+
+  #finished(batch: Batch<In>): void {
+    this.#batches.shift();
+    this.#inbox.size -= batch.bytes;
+    this.#inbox.roomier();
+  }
+
+  /**
+   * A peer that trickles must not cost an object for each of its bytes: a raw chunk that lies right behind the last
+   * unread one in memory becomes a part of it.
+   */
+  #join(messages: In[], bytes: number): boolean {
+    const last = this.#batches.last;
+    if (!this.#inbox.options.raw || last === undefined || last.bytes + bytes > JOINED) return false;
+    const [before] = last.messages as Buffer[];
+    const [chunk] = messages as Buffer[];
+    if (before?.buffer !== chunk?.buffer || before!.byteOffset + before!.length !== chunk!.byteOffset) return false;
+    last.messages[0] = Buffer.from(before!.buffer, before!.byteOffset, last.bytes + bytes) as In;
+    last.bytes += bytes;
+    return true;
+  }
+}

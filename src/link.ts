@@ -1,0 +1,247 @@
+import { performance } from 'node:perf_hooks';
+import type { Duplex } from 'node:stream';
+import { type Codec, decode, type Decoder, encode } from './codecs.js';
+import { Deadline } from './deadline.js';
+import type { Dialled } from './dial.js';
+import { ReconError } from './errors.js';
+import type { Counters } from './events.js';
+import type { Inbox, Section } from './inbox.js';
+import type { Heartbeat } from './options.js';
+import type { Sink } from './outbox.js';
+import { type Deferred, deferred, handled, rejected } from './promises.js';
+import type { Reader } from './reader.js';
+import { Writer } from './writer.js';
+
+/**
+ * One socket under a connection, from being dialled to being dropped.
+ *
+ * Iterated, it yields its own messages and ends where the link ended, however that was: `reason` says.
+ */
+export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncIterable<In> {
+  /** 1 for the first link that comes up, and so on. An attempt that fails uses none up. */
+  readonly number: number;
+  /** The transport itself: for `setNoDelay()`, `remoteAddress`, `getPeerCertificate()`, … */
+  readonly socket: Duplex;
+  /** To whom: `tcp://host:port`, `tls://host:port` or `unix:/path`. */
+  readonly peer: string;
+  /** When it was connected, in milliseconds since the epoch. */
+  readonly openedAt: number;
+  /** Why it was lost; undefined while it is not, and after a peer's plain goodbye. */
+  readonly reason: unknown;
+  /**
+   * Writes one message on this link alone, past the connection's queue: for `onLink`. Fulfilled when the system has
+   * taken it; rejects with `ERR_RECON_DROPPED` when the link is lost before, and as `conn.write()` for what can't be sent.
+   */
+  write(message: Out): Promise<void>;
+  /**
+   * The next message of this link: for `onLink`. Rejects with `ERR_RECON_DROPPED` when the link is lost and nothing
+   * of it is left, and with `ERR_RECON_READING` when somebody else reads.
+   */
+  read(): Promise<In>;
+}
+
+/** What a link's life depends on, besides its socket. */
+export interface LinkContext<In, Out> {
+  readonly number: number;
+  readonly codec: Codec<In, Out>;
+  readonly inbox: Inbox<In, Link<In, Out>>;
+  readonly counters: Counters;
+  readonly discard: boolean;
+  readonly idleTimeout: number;
+  readonly writeTimeout: number;
+  readonly closeTimeout: number;
+  readonly heartbeat: Heartbeat<Out> | undefined;
+}
+
+/** A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
+export class LiveLink<In, Out> implements Link<In, Out>, Sink {
+  readonly number: number;
+  readonly socket: Duplex;
+  readonly peer: string;
+  readonly openedAt = Date.now();
+  reason: unknown;
+  /** False from the moment it is lost. */
+  open = true;
+  /** Bytes of a message that was begun and not finished when it was lost. */
+  discarded = 0;
+  /** Fulfilled as soon as it is lost. */
+  readonly lost: Promise<void>;
+
+  readonly #context: LinkContext<In, Out>;
+  readonly #source: Dialled['source'];
+  readonly #section: Section<In, Link<In, Out>>;
+  readonly #decoder: Decoder<In>;
+  readonly #writer: Writer;
+  readonly #lost: Deferred<void> = deferred();
+  readonly #writes = new Set<Deferred<void>>();
+  readonly #idle: Deadline;
+  readonly #stalled: Deadline;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #reading: { reader: Reader<In>; count: number } | undefined;
+  #paused = false;
+  #upAt = Infinity;
+  #lostAt = Infinity;
+
+  constructor({ socket, source, peer }: Dialled, context: LinkContext<In, Out>) {
+    this.number = context.number;
+    this.socket = socket;
+    this.peer = peer;
+    this.lost = this.#lost.promise;
+    this.#context = context;
+    this.#source = source;
+    this.#decoder = context.codec.decoder();
+    this.#section = context.inbox.open(this);
+    this.#section.onRoom = () => this.#resume();
+    this.#idle = this.#deadline(context.idleTimeout, 'nothing was received');
+    this.#stalled = this.#deadline(context.writeTimeout, 'the system took nothing of what waits');
+    this.#writer = new Writer(socket, context.writeTimeout > 0 ? this.#stalled : undefined);
+
+    socket.on('end', () => this.destroy());
+    socket.on('error', (error) => this.destroy(error));
+    socket.on('close', () => this.destroy(socket.errored ?? undefined));
+    if (socket.destroyed || socket.readableEnded) this.destroy(socket.errored ?? undefined);
+    else source.start((chunk) => this.#receive(chunk));
+  }
+
+  /** Milliseconds it has been up, or was. */
+  get uptime(): number {
+    return Math.max(0, Math.min(performance.now(), this.#lostAt) - this.#upAt);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<In, undefined> {
+    return this.#context.inbox.messagesOf(this.#section);
+  }
+
+  read(): Promise<In> {
+    const reading = (this.#reading ??= { reader: this.#context.inbox.messagesOf(this.#section), count: 0 });
+    reading.count += 1;
+    const message = reading.reader.next().then(({ done, value }) => {
+      if (done) throw this.#dropped('read');
+      return value;
+    });
+    return handled(
+      message.finally(() => {
+        reading.count -= 1;
+        if (reading.count > 0) return;
+        this.#reading = undefined;
+        void reading.reader.return();
+      }),
+    );
+  }
+
+  write(message: Out): Promise<void> {
+    let data: string | Uint8Array;
+    try {
+      data = encode(this.#context.codec, message);
+    } catch (error) {
+      return rejected(error);
+    }
+    if (!this.open) return rejected(this.#dropped('write'));
+    const write = deferred();
+    this.#writes.add(write);
+    this.send([typeof data === 'string' ? Buffer.from(data) : data], () => {
+      this.#writes.delete(write);
+      write.resolve();
+    });
+    return handled(write.promise);
+  }
+
+  send(parts: readonly Uint8Array[], taken: () => void): boolean {
+    return this.#writer.write(parts, (error) => {
+      if (error) return this.destroy(error);
+      for (const part of parts) this.#context.counters.bytesWritten += part.length;
+      taken();
+    });
+  }
+
+  /** `onLink` is done: the reader may have what comes, and the link is watched. */
+  up(): void {
+    const { discard, heartbeat } = this.#context;
+    this.#upAt = performance.now();
+    this.#section.release();
+    if (discard) this.#section.skip();
+    this.#watch();
+    if (heartbeat) this.#heartbeat = setInterval(() => this.#beat(heartbeat.message), heartbeat.interval).unref();
+  }
+
+  /** Says goodbye, and gives the peer `closeTimeout` to say it too. */
+  end(): void {
+    if (!this.open) return;
+    clearInterval(this.#heartbeat);
+    this.#section.onlyIfRead();
+    this.socket.end();
+    const timer = setTimeout(() => this.destroy(), this.#context.closeTimeout).unref();
+    void this.lost.then(() => clearTimeout(timer));
+  }
+
+  /** The link is lost, for this reason or with a plain goodbye. What its socket has already received is kept. */
+  destroy(reason?: unknown): void {
+    if (!this.open) return;
+    this.open = false;
+    this.reason = reason;
+    this.#lostAt = performance.now();
+    this.#idle.disarm();
+    this.#stalled.disarm();
+    clearInterval(this.#heartbeat);
+    this.#source.drain();
+    this.discarded = this.#unfinished();
+    this.#context.counters.bytesDiscarded += this.discarded;
+    for (const write of this.#writes) write.reject(this.#dropped('write'));
+    this.#writes.clear();
+    this.socket.destroy();
+    this.#section.close();
+    this.#lost.resolve();
+  }
+
+  /** Says of an error of this link whom it was about. */
+  #dropped(what: string): ReconError {
+    return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: the link to ${this.peer} is lost`, this.reason);
+  }
+
+  #deadline(milliseconds: number, what: string): Deadline {
+    return new Deadline(milliseconds, () =>
+      this.destroy(new ReconError('ERR_RECON_TIMEOUT', `${what} for ${milliseconds} ms on the link to ${this.peer}`)),
+    );
+  }
+
+  #receive(chunk: Buffer): boolean {
+    this.#writer.turned();
+    this.#context.counters.bytesRead += chunk.length;
+    if (this.#section.dropping) this.#section.push([], chunk.length);
+    else {
+      const { messages, error } = decode(this.#decoder, chunk);
+      this.#section.push(messages, chunk.length);
+      if (error) this.destroy(error);
+    }
+    this.#paused = this.#section.full;
+    this.#watch();
+    return !this.#paused;
+  }
+
+  #resume(): void {
+    if (!this.#paused || !this.open) return;
+    this.#paused = false;
+    this.#watch();
+    this.#source.resume();
+  }
+
+  /** Silence counts from now; but not before the link is up, nor while we don't listen. */
+  #watch(): void {
+    if (this.open && !this.#paused && this.#upAt < Infinity) this.#idle.arm();
+    else this.#idle.disarm();
+  }
+
+  /** One that the system has not taken yet is enough: they must not pile up before a peer that doesn't read. */
+  #beat(message: Out): void {
+    if (this.#writes.size === 0) void this.write(message);
+  }
+
+  #unfinished(): number {
+    try {
+      return this.#section.dropping ? 0 : (this.#decoder.pending?.() ?? 0);
+    } catch {
+      return 0;
+    }
+  }
+}
+

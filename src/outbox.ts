@@ -1,0 +1,286 @@
+import { ReconError } from './errors.js';
+import { type Deferred, deferred, handled } from './promises.js';
+
+/** What the outbox needs of a link. */
+export interface Sink {
+  /** False from the moment the link is lost. */
+  readonly open: boolean;
+  /**
+   * Hands over the parts as one piece. `taken` is called when the system has taken all of it, and never if the link
+   * is lost before. Returns whether it was taken at once.
+   */
+  send(parts: readonly Uint8Array[], taken: () => void): boolean;
+}
+
+export interface OutboxOptions {
+  readonly maxBufferedAmount: number;
+  readonly unflushed: 'resend' | 'reject';
+  /** All that had to wait is gone. */
+  readonly onDrain: () => void;
+}
+
+/** Chunks up to this size are copied side by side, so that thousands of them cost the system one call, and us one promise. */
+const SMALL = 4 * 1024;
+const SLAB = 64 * 1024;
+/** What is handed to a link at once: enough to keep the system busy, and no more than that is in doubt at a drop. */
+const BURST = 256 * 1024;
+
+/** One or more chunks that are sent, confirmed, sent again or refused together, and share a promise. */
+class Batch {
+  readonly settled: Deferred<void> = deferred();
+  readonly signal: AbortSignal | undefined;
+  length = 0;
+  /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
+  end = 0;
+  /** Takes the batch back, while it is waiting. */
+  onAbort: (() => void) | undefined;
+  #bytes: Uint8Array | undefined;
+  readonly #slab: Buffer | undefined;
+  readonly #start: number;
+
+  /** @param content - bytes of its own; or a slab, from `start` on, that it shares */
+  constructor(content: Uint8Array | { slab: Buffer; start: number }, signal?: AbortSignal) {
+    this.signal = signal;
+    if (content instanceof Uint8Array) this.#bytes = content;
+    else this.#slab = content.slab;
+    this.#start = content instanceof Uint8Array ? 0 : content.start;
+    handled(this.settled.promise);
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#slab!.subarray(this.#start, this.#start + this.length);
+    return this.#bytes;
+  }
+
+  /** It has begun, or is over: it can't be taken back any more. */
+  keep(): void {
+    if (this.onAbort) this.signal?.removeEventListener('abort', this.onAbort);
+    this.onAbort = undefined;
+  }
+}
+
+/**
+ * What was written and not flushed: in order, and bounded. It survives its links: what one has not confirmed when it
+ * is lost goes first on the next, or is refused.
+ *
+ * It settles writes up to the position it is told ({@link Outbox.confirm}); who vouches for that position, the system
+ * or some day the peer, is not its business.
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  /** Handed to the link and not confirmed, in order. */
+  #handed: Batch[] = [];
+  /** Not begun, in order; a set, because any of them may be taken back. */
+  #waiting = new Set<Batch>();
+  /** The last of those waiting, if more small chunks may join it. */
+  #joinable: Batch | undefined;
+  #slab = Buffer.alloc(0);
+  #slabUsed = 0;
+  #size = 0;
+  /** Bytes handed to the present link. */
+  #position = 0;
+  #sink: Sink | undefined;
+  #flushing = false;
+  /** Something had to wait since it was last empty. */
+  #backlog = false;
+  #refusal: ReconError | undefined;
+  readonly #finished: Deferred<void> = deferred();
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    handled(this.#finished.promise);
+  }
+
+  /** Bytes that wait or are unconfirmed. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes no more. */
+  get closed(): boolean {
+    return this.#refusal !== undefined;
+  }
+
+  /** Takes no more, and has nothing left to flush. */
+  get done(): boolean {
+    return this.closed && this.#size === 0;
+  }
+
+  /** Fulfilled once it is done; rejects if it failed before. */
+  get finished(): Promise<void> {
+    return this.#finished.promise;
+  }
+
+  /**
+   * Queues one chunk. The promise settles when it is flushed, refused, or taken back by the signal. Throws if the
+   * chunk can't be queued at all.
+   */
+  push(chunk: string | Uint8Array, signal?: AbortSignal): Promise<void> {
+    if (this.#refusal) throw new ReconError('ERR_RECON_CLOSED', this.#refusal.message, this.#refusal.cause);
+    signal?.throwIfAborted();
+    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+    if (this.#size + length > this.#options.maxBufferedAmount) throw this.#full(length);
+
+    const batch = this.#place(chunk, length, signal);
+    batch.length += length;
+    this.#size += length;
+    if (!this.#sink?.open) this.#backlog = true;
+    else if (!this.#flushing) {
+      // The rest of this turn's writes join this one.
+      this.#flushing = true;
+      queueMicrotask(() => this.#flush());
+    }
+    return batch.settled.promise;
+  }
+
+  /** A link is up: flushes to it until it is detached. */
+  attach(sink: Sink): void {
+    this.#sink = sink;
+    this.#position = 0;
+    this.#flush();
+  }
+
+  /** The link is lost. What it has not confirmed may have been sent in part. */
+  detach(reason?: unknown): void {
+    const handed = this.#handed;
+    this.#sink = undefined;
+    this.#flushing = false;
+    this.#handed = [];
+    if (this.#options.unflushed === 'reject') {
+      const message = 'the link was lost before the system confirmed this write: it may have been sent in part';
+      for (const batch of handed) this.#settle(batch, new ReconError('ERR_RECON_UNFLUSHED', message, reason));
+    } else if (handed.length > 0) {
+      this.#waiting = new Set([...handed, ...this.#waiting]);
+    }
+    if (this.#size > 0) this.#backlog = true;
+    this.#settled();
+  }
+
+  /** Everything up to this position on the present link has been taken. */
+  confirm(position: number): void {
+    let count = 0;
+    for (const batch of this.#handed) {
+      if (batch.end > position) break;
+      this.#settle(batch);
+      count += 1;
+    }
+    this.#handed.splice(0, count);
+    this.#settled();
+  }
+
+  /** Takes no more; what it has is still to be flushed. */
+  close(): void {
+    this.#refusal = new ReconError('ERR_RECON_CLOSED', 'the connection is ending: it takes no more writes');
+    this.#settled();
+  }
+
+  /** Takes no more, and refuses all that it has. */
+  fail(cause?: unknown): void {
+    this.#refusal = new ReconError('ERR_RECON_CLOSED', 'the connection has ended', cause);
+    const message = 'the connection ended before this was flushed';
+    if (this.#size > 0) this.#finished.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
+    for (const batch of [...this.#handed, ...this.#waiting]) {
+      this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
+    }
+    this.#sink = undefined;
+    this.#handed = [];
+    this.#waiting.clear();
+    this.#joinable = undefined;
+    this.#backlog = false;
+    this.#settled();
+  }
+
+  /** The batch that a chunk belongs to: the last one, if it may join it, or a new one. */
+  #place(chunk: string | Uint8Array, length: number, signal: AbortSignal | undefined): Batch {
+    const joins =
+      this.#joinable !== undefined &&
+      this.#joinable.signal === signal &&
+      length <= Math.min(SMALL, this.#slab.length - this.#slabUsed);
+    const batch = joins ? this.#joinable! : this.#append(chunk, length, signal);
+    if (length <= SMALL) {
+      if (typeof chunk === 'string') this.#slab.write(chunk, this.#slabUsed);
+      else this.#slab.set(chunk, this.#slabUsed);
+      this.#slabUsed += length;
+    }
+    return batch;
+  }
+
+  #append(chunk: string | Uint8Array, length: number, signal: AbortSignal | undefined): Batch {
+    if (length <= SMALL && length > this.#slab.length - this.#slabUsed) {
+      this.#slab = Buffer.allocUnsafeSlow(SLAB);
+      this.#slabUsed = 0;
+    }
+    const own = typeof chunk === 'string' ? () => Buffer.from(chunk) : () => chunk;
+    const batch = new Batch(length > SMALL ? own() : { slab: this.#slab, start: this.#slabUsed }, signal);
+    if (signal) {
+      batch.onAbort = () => this.#takeBack(batch);
+      signal.addEventListener('abort', batch.onAbort, { once: true });
+    }
+    this.#waiting.add(batch);
+    this.#joinable = length > SMALL ? undefined : batch;
+    return batch;
+  }
+
+  #takeBack(batch: Batch): void {
+    this.#waiting.delete(batch);
+    if (this.#joinable === batch) this.#joinable = undefined;
+    this.#settle(batch, batch.signal?.reason);
+    this.#settled();
+  }
+
+  /** One burst is under way at a time: what the link takes late is not in doubt by the megabyte. */
+  #flush(): void {
+    const sink = this.#sink;
+    this.#flushing = sink?.open === true && this.#waiting.size > 0;
+    if (sink === undefined || !this.#flushing) return;
+
+    const parts: Uint8Array[] = [];
+    const start = this.#position;
+    for (const batch of this.#waiting) {
+      if (parts.length > 0 && this.#position - start + batch.length > BURST) break;
+      this.#waiting.delete(batch);
+      this.#handed.push(batch);
+      batch.keep();
+      this.#position += batch.length;
+      batch.end = this.#position;
+      if (batch.length > 0) parts.push(batch.bytes);
+      if (this.#joinable === batch) this.#joinable = undefined;
+    }
+    const end = this.#position;
+    const taken = (): void => {
+      if (this.#sink !== sink) return;
+      this.confirm(end);
+      this.#flush();
+    };
+    if (parts.length === 0) taken();
+    else if (!sink.send(parts, taken)) this.#backlog = true;
+  }
+
+  #settle(batch: Batch, refusal?: unknown): void {
+    batch.keep();
+    this.#size -= batch.length;
+    if (refusal === undefined) batch.settled.resolve();
+    else batch.settled.reject(refusal);
+  }
+
+  /** Called whenever something has left the outbox. */
+  #settled(): void {
+    if (this.#size > 0) return;
+    if (this.#backlog && this.#handed.length === 0 && this.#waiting.size === 0) {
+      this.#backlog = false;
+      this.#options.onDrain();
+    }
+    if (!this.#refusal) return;
+    // Empty writes have nothing to be flushed.
+    for (const batch of [...this.#handed, ...this.#waiting]) this.#settle(batch);
+    this.#handed = [];
+    this.#waiting.clear();
+    this.#finished.resolve();
+  }
+
+  #full(length: number): ReconError {
+    const { maxBufferedAmount } = this.#options;
+    const message = `a write of ${length} bytes beyond maxBufferedAmount: ${this.#size} of ${maxBufferedAmount} bytes are waiting`;
+    return new ReconError('ERR_RECON_BUFFER_FULL', message);
+  }
+}

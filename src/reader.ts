@@ -1,0 +1,121 @@
+import { ReconError } from './errors.js';
+import { Fifo } from './fifo.js';
+import { type Deferred, deferred, handled, rejected } from './promises.js';
+
+export type Result<T> = IteratorResult<T, undefined>;
+
+export const value = <T>(taken: T): Result<T> => ({ done: false, value: taken });
+export const DONE: Result<never> = { done: true, value: undefined };
+
+/** The right to read, which one reader at a time has. */
+export class Slot {
+  owner: Reader<unknown> | undefined;
+}
+
+/** What a reader reads from. */
+export interface Readable<T> {
+  /** The next result, nothing yet, or a throw. */
+  take(): Result<T> | undefined;
+  /** The slot to hold while reading: asked at each `next()`. */
+  slot(): Slot;
+  /** The reader waits, having found nothing. */
+  hungry?(): void;
+  /** The reader has gone. */
+  left?(): void;
+}
+
+/** An async iterator that holds the right to read from its first `next()` until it ends or is left. */
+export class Reader<T> implements AsyncIterableIterator<T, undefined> {
+  readonly #source: Readable<T>;
+  readonly #waiting = new Fifo<Deferred<Result<T>>>();
+  #held: Slot | undefined;
+  #done = false;
+
+  constructor(source: Readable<T>) {
+    this.#source = source;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** Waits for more than there is. */
+  get hungry(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  next(): Promise<Result<T>> {
+    if (this.#done) return Promise.resolve(DONE);
+    if (!this.#claim()) {
+      return rejected(new ReconError('ERR_RECON_READING', 'somebody else is reading, and only one reader can at a time'));
+    }
+    if (!this.hungry) {
+      try {
+        const result = this.#take();
+        if (result !== undefined) return Promise.resolve(result);
+      } catch (error) {
+        return rejected(error);
+      }
+    }
+    const pending = deferred<Result<T>>();
+    this.#waiting.push(pending);
+    this.#source.hungry?.();
+    return handled(pending.promise);
+  }
+
+  /** Leaves; what was not taken stays for the next reader. */
+  return(): Promise<Result<T>> {
+    this.#finish();
+    this.wake();
+    return Promise.resolve(DONE);
+  }
+
+  /** Something has changed: serves those who wait. */
+  wake(): void {
+    for (let pending = this.#waiting.first; pending !== undefined; pending = this.#waiting.first) {
+      try {
+        const result = this.#take();
+        if (result === undefined) return;
+        pending.resolve(result);
+      } catch (error) {
+        pending.reject(error);
+      }
+      this.#waiting.shift();
+    }
+  }
+
+  /** Once done, it stays done: an error is thrown to one `next()`, and those after it find the end. */
+  #take(): Result<T> | undefined {
+    if (this.#done) return DONE;
+    try {
+      const result = this.#source.take();
+      if (result?.done) this.#finish();
+      return result;
+    } catch (error) {
+      this.#finish();
+      throw error;
+    }
+  }
+
+  #claim(): boolean {
+    const slot = this.#source.slot();
+    if (this.#held === slot) return true;
+    if (slot.owner !== undefined) return false;
+    this.#release();
+    slot.owner = this as Reader<unknown>;
+    this.#held = slot;
+    return true;
+  }
+
+  #release(): void {
+    if (this.#held) this.#held.owner = undefined;
+    this.#held = undefined;
+  }
+
+  #finish(): void {
+    if (this.#done) return;
+    this.#done = true;
+    this.#release();
+    this.#source.left?.();
+  }
+}

@@ -1,0 +1,151 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a server of the tests can be told. */
+export interface PeerOptions {
+  port?: number;
+  host?: string;
+  /** A Unix socket's path instead. */
+  path?: string;
+  /** Sends back what it gets. */
+  echo?: boolean;
+  /** Called with each link as it is accepted. */
+  onLink?: (link: PeerLink) => void;
+}
+
+/** A server on loopback whose every step can be awaited: links as they come, bytes, ends. */
+export class Peer implements AsyncDisposable {
+  readonly links: PeerLink[] = [];
+  port = 0;
+  readonly #options: PeerOptions;
+  #server: net.Server | undefined;
+  #taken = 0;
+  #waiting: ((link: PeerLink) => void)[] = [];
+
+  private constructor(options: PeerOptions) {
+    this.#options = options;
+    this.port = options.port ?? 0;
+  }
+
+  static async start(options: PeerOptions = {}): Promise<Peer> {
+    const peer = new Peer(options);
+    await peer.start();
+    return peer;
+  }
+
+  /** A port on which nobody listens. */
+  static async freePort(): Promise<number> {
+    const peer = await Peer.start();
+    await peer.stop();
+    return peer.port;
+  }
+
+  /** Listens (again), on the same port as before. */
+  async start(): Promise<void> {
+    const { host = '127.0.0.1', path, onLink, echo } = this.#options;
+    this.#server = net.createServer({ allowHalfOpen: true }, (socket) => {
+      const link = new PeerLink(socket);
+      this.links.push(link);
+      if (echo) socket.on('data', (chunk) => socket.write(chunk));
+      onLink?.(link);
+      this.#serve();
+    });
+    this.#server.listen(path === undefined ? { port: this.port, host } : { path });
+    await once(this.#server, 'listening');
+    if (path === undefined) this.port = (this.#server.address() as net.AddressInfo).port;
+  }
+
+  /** Listens no more, and resets all its links. */
+  async stop(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    const closed = once(server, 'close');
+    server.close();
+    for (const link of this.links) link.socket.destroy();
+    await closed;
+  }
+
+  /** The next link, in the order in which they are accepted. */
+  nextLink(): Promise<PeerLink> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#serve();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0 && this.#taken < this.links.length) {
+      this.#waiting.shift()!(this.links[this.#taken++]!);
+    }
+  }
+}
+
+/** One accepted socket. */
+export class PeerLink {
+  readonly socket: net.Socket;
+  received = Buffer.alloc(0);
+  /** Fulfilled when the other side has said goodbye. */
+  readonly ended: Promise<void>;
+  readonly closed: Promise<void>;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.on('error', () => {});
+    socket.on('data', (chunk) => {
+      this.received = Buffer.concat([this.received, chunk]);
+      socket.emit('more');
+    });
+    this.ended = new Promise((resolve) => socket.once('end', resolve));
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  get text(): string {
+    return this.received.toString();
+  }
+
+  /** Waits until this has been received in all. */
+  async until(text: string): Promise<void> {
+    while (!this.text.includes(text)) await once(this.socket, 'more');
+  }
+
+  /** Waits until so many bytes have been received in all. */
+  async untilLength(length: number): Promise<void> {
+    while (this.received.length < length) await once(this.socket, 'more');
+  }
+
+  send(data: string | Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.socket.write(data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** FIN. */
+  end(): void {
+    this.socket.end();
+  }
+
+  /** RST. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  /** Reads nothing more, so that the other side can't write for long. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+}
+
+/** Waits until something holds that no event tells of. */
+export async function eventually(holds: () => boolean): Promise<void> {
+  while (!holds()) await sleep(5);
+}
