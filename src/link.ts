@@ -139,18 +139,22 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     if (!this.open) return rejected(this.#dropped('write'));
     const write = deferred();
     this.#writes.add(write);
-    this.send([typeof data === 'string' ? Buffer.from(data) : data], () => {
+    const part = typeof data === 'string' ? Buffer.from(data) : data;
+    let left = part.length;
+    this.send([part], (bytes) => {
+      left -= bytes;
+      if (left > 0) return;
       this.#writes.delete(write);
       write.resolve();
     });
     return handled(write.promise);
   }
 
-  send(parts: readonly Uint8Array[], taken: () => void): boolean {
-    return this.#writer.write(parts, (error) => {
+  send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+    return this.#writer.write(parts, (error, length) => {
       if (error) return this.destroy(error);
-      for (const part of parts) this.#context.counters.bytesWritten += part.length;
-      taken();
+      this.#context.counters.bytesWritten += length;
+      taken(length);
     });
   }
 

@@ -6,10 +6,10 @@ export interface Sink {
   /** False from the moment the link is lost. */
   readonly open: boolean;
   /**
-   * Hands over the parts as one piece. `taken` is called when the system has taken all of it, and never if the link
-   * is lost before. Returns whether it was taken at once.
+   * Hands over the parts as one piece. `taken` is told, as often as it pleases, how many more bytes the system has
+   * taken; nothing that is not taken when the link is lost. Returns whether it was all taken at once.
    */
-  send(parts: readonly Uint8Array[], taken: () => void): boolean;
+  send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean;
 }
 
 export interface OutboxOptions {
@@ -247,12 +247,14 @@ export class Outbox {
       if (this.#joinable === batch) this.#joinable = undefined;
     }
     const end = this.#position;
-    const taken = (): void => {
+    let confirmed = start;
+    const taken = (bytes: number): void => {
       if (this.#sink !== sink) return;
-      this.confirm(end);
-      this.#flush();
+      confirmed += bytes;
+      this.confirm(confirmed);
+      if (confirmed === end) this.#flush();
     };
-    if (parts.length === 0) taken();
+    if (parts.length === 0) taken(0);
     else if (!sink.send(parts, taken)) this.#backlog = true;
   }
 

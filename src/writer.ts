@@ -9,8 +9,8 @@ const BREATH_TIME = 1;
 /** With a deadline for progress, what is handed to the socket at once: smaller than that, none is seen. */
 const SLICE = 16 * 1024;
 
-/** Told when the system has taken a write, or with the error of a link that is lost. */
-export type Taken = (error?: Error | null) => void;
+/** Told how many more bytes the system has taken, in order; or the error of a link that is lost. */
+export type Taken = (error: Error | null | undefined, bytes: number) => void;
 
 /**
  * Hands bytes to one socket, in order.
@@ -33,8 +33,7 @@ export class Writer {
 
   /** Returns whether the system took everything at once. */
   write(parts: readonly Uint8Array[], taken: Taken): boolean {
-    const confirm: Taken = (error) => (error ? taken(error) : this.#breathe(taken));
-    return this.#stalled ? this.#writeSliced(parts, confirm) : this.#writeWhole(parts, confirm);
+    return this.#stalled ? this.#writeSliced(parts, taken) : this.#writeWhole(parts, taken);
   }
 
   /** Something came in from the event loop, so it has turned. */
@@ -46,44 +45,48 @@ export class Writer {
     const socket = this.#socket;
     const last = parts.length - 1;
     if (last > 0) socket.cork();
-    parts.forEach((part, index) => (index < last ? socket.write(part) : socket.write(part, taken)));
+    parts.forEach((part, index) => {
+      socket.write(part, (error) => {
+        if (error || index < last) taken(error, part.length);
+        else this.#breathe(() => taken(null, part.length));
+      });
+    });
     if (last > 0) socket.uncork();
     return socket.writableLength === 0;
   }
 
   #writeSliced(parts: readonly Uint8Array[], taken: Taken): boolean {
     const idle = this.#slices.length === 0;
-    const onSlice: Taken = (error) => {
-      if (error) taken(error);
-    };
-    parts.forEach((part, index) => {
-      for (let start = 0; start < part.length; start += SLICE) {
-        const isLast = index === parts.length - 1 && start + SLICE >= part.length;
-        this.#slices.push({ bytes: part.subarray(start, start + SLICE), taken: isLast ? taken : onSlice });
-      }
-    });
+    for (const part of parts) {
+      let start = 0;
+      do this.#slices.push({ bytes: part.subarray(start, start + SLICE), taken });
+      while ((start += SLICE) < part.length);
+    }
     if (idle) this.#writeSlice();
     return this.#slices.length === 1 && this.#socket.writableLength === 0;
   }
 
-  /** The first slice is the one the socket has: it stays until it is taken. */
+  /** The first slice is the one that the socket has: it stays until it is taken. */
   #writeSlice(): void {
     const slice = this.#slices.first;
     if (slice === undefined) return this.#stalled?.disarm();
     this.#stalled?.arm();
     this.#socket.write(slice.bytes, (error) => {
-      this.#slices.shift();
-      slice.taken(error);
-      if (!error) this.#writeSlice();
+      if (error) return slice.taken(error, 0);
+      this.#breathe(() => {
+        this.#slices.shift();
+        slice.taken(null, slice.bytes.length);
+        this.#writeSlice();
+      });
     });
   }
 
-  #breathe(taken: Taken): void {
+  #breathe(confirm: () => void): void {
     if (this.#count++ === 0) this.#since = performance.now();
-    if (this.#count < BREATH_COUNT && performance.now() - this.#since < BREATH_TIME) return taken();
+    if (this.#count < BREATH_COUNT && performance.now() - this.#since < BREATH_TIME) return confirm();
     setImmediate(() => {
       this.#count = 0;
-      taken();
+      confirm();
     });
   }
 }

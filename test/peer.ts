@@ -8,6 +8,8 @@ export interface PeerOptions {
   host?: string;
   /** A Unix socket's path instead. */
   path?: string;
+  /** Doesn't answer a goodbye with its own: `link.end()` does. */
+  halfOpen?: boolean;
   /** Sends back what it gets. */
   echo?: boolean;
   /** Called with each link as it is accepted. */
@@ -43,8 +45,8 @@ export class Peer implements AsyncDisposable {
 
   /** Listens (again), on the same port as before. */
   async start(): Promise<void> {
-    const { host = '127.0.0.1', path, onLink, echo } = this.#options;
-    this.#server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const { host = '127.0.0.1', path, onLink, echo, halfOpen = false } = this.#options;
+    this.#server = net.createServer({ allowHalfOpen: halfOpen }, (socket) => {
       const link = new PeerLink(socket);
       this.links.push(link);
       if (echo) socket.on('data', (chunk) => socket.write(chunk));

@@ -1,0 +1,124 @@
+import { connect, lines } from 'recon';
+import * as assert from 'uvu/assert';
+import { codeOf, next, quick, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('handshake');
+
+test('onLink talks in messages, on every link, and what it does not read goes to the reader', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.until('AUTH\n').then(() => link.send('+OK\nnews\n')) });
+  const replies: string[] = [];
+  await using conn = await connect(peer.port, {
+    ...quick,
+    codec: lines(),
+    onLink: async (link) => {
+      await link.write('AUTH');
+      replies.push(`${link.number}${await link.read()}`);
+    },
+  });
+  const read: string[] = [];
+  for await (const line of conn) {
+    read.push(line);
+    if (read.length === 2) break;
+    (await peer.nextLink()).end();
+  }
+  assert.equal(replies, ['1+OK', '2+OK']);
+  assert.equal(read, ['news', 'news']);
+});
+
+test('link.read() and link.write() reject with ERR_RECON_DROPPED when the link is lost', async () => {
+  await using peer = await Peer.start({ onLink: (link) => (peer.links.length === 1 ? link.end() : undefined) });
+  const codes: (string | undefined)[] = [];
+  let reason: unknown;
+  await using conn = await connect(peer.port, {
+    ...quick,
+    onLink: async (link, { signal }) => {
+      if (codes.length > 0) return;
+      codes.push(await codeOf(link.read()));
+      codes.push(await codeOf(link.write('x')));
+      reason = signal.reason;
+    },
+  });
+  assert.equal(codes, ['ERR_RECON_DROPPED', 'ERR_RECON_DROPPED']);
+  assert.is((reason as { code: string }).code, 'ERR_RECON_DROPPED');
+  assert.is(conn.stats.links, 1);
+});
+
+test('an onLink that never ends is given up after connectTimeout, and its signal says so', async () => {
+  await using peer = await Peer.start();
+  let signal: AbortSignal | undefined;
+  const attempt = connect(peer.port, {
+    connectTimeout: 20,
+    retry: { retries: 0 },
+    onLink: (_link, context) => {
+      signal = context.signal;
+      return new Promise(() => {});
+    },
+  });
+  const error = await rejection(attempt);
+  assert.is(error.code, 'ERR_RECON_TIMEOUT');
+  assert.is(signal?.reason, error);
+  await (await peer.nextLink()).closed;
+});
+
+test('connect() waits for onLink, and so do later links', async () => {
+  await using peer = await Peer.start();
+  const told: string[] = [];
+  await using conn = await connect(peer.port, {
+    ...quick,
+    onLink: async (link) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      told.push(`onLink ${link.number}`);
+    },
+  });
+  told.push('connected');
+  conn.on('reconnect', () => told.push('reconnect'));
+  const up = next(conn, 'reconnect');
+  (await peer.nextLink()).end();
+  await up;
+  assert.equal(told, ['onLink 1', 'connected', 'onLink 2', 'reconnect']);
+});
+
+test('what arrived on a link that was lost in onLink is not lost with it', async () => {
+  await using peer = await Peer.start();
+  let attempts = 0;
+  const connecting = connect(peer.port, {
+    ...quick,
+    codec: lines(),
+    onLink: (_link, { signal }) => {
+      attempts += 1;
+      if (attempts === 1) return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('lost'))));
+      return undefined;
+    },
+  });
+  const first = await peer.nextLink();
+  await first.send('early\n');
+  first.end();
+  await using conn = await connecting;
+  await (await peer.nextLink()).send('late\n');
+  const read: string[] = [];
+  for await (const line of conn) {
+    read.push(line);
+    if (read.length === 2) break;
+  }
+  assert.equal(read, ['early', 'late']);
+});
+
+test('reads and writes that onLink does not await raise no unhandled rejection', async () => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', onUnhandled);
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick, (link) => {
+    void link.read();
+    void link.write('x');
+    void link.read();
+  });
+  (await peer.nextLink()).reset();
+  await eventually(() => conn.stats.links === 2);
+  process.off('unhandledRejection', onUnhandled);
+  assert.equal(unhandled, []);
+});
+
+test.run();

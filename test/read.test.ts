@@ -1,0 +1,275 @@
+import { Duplex } from 'node:stream';
+import { connect, type Link, lines } from 'recon';
+import * as assert from 'uvu/assert';
+import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('read');
+
+test('reads on across FIN, RST and a restart of the server, in order', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, '127.0.0.1', quick);
+  const reading = readText(conn, (text) => text.endsWith('four'));
+  let link = await peer.nextLink();
+  await link.send('one,');
+  link.end();
+  link = await peer.nextLink();
+  await link.send('two,');
+  await eventually(() => conn.stats.bytesRead === 8);
+  link.reset();
+  link = await peer.nextLink();
+  await link.send('three,');
+  await eventually(() => conn.stats.bytesRead === 14);
+  await peer.stop();
+  await peer.start();
+  await (await peer.nextLink()).send('four');
+  assert.is(await reading, 'one,two,three,four');
+});
+
+test('delivers what was received before a reset, to a slow reader too', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, retry: { retries: 0 } });
+  const link = await peer.nextLink();
+  const sent = Buffer.alloc(20_000, 'x');
+  await link.send(sent);
+  await eventually(() => conn.stats.bytesRead === sent.length);
+  await peer.stop();
+  link.reset();
+  await next(conn, 'drop');
+  let received = 0;
+  await rejection(
+    (async () => {
+      for await (const chunk of conn) received += chunk.length;
+    })(),
+  );
+  assert.is(received, sent.length);
+});
+
+test('delivers what a stream of its own had buffered when it was reset, though the reader had paused it', async () => {
+  let transport: Duplex | undefined;
+  const sent = ['one,', 'two,', 'three'];
+  await using conn = await connect({
+    highWaterMark: 1,
+    retry: { retries: 0 },
+    dial: () => {
+      transport = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+      return transport;
+    },
+  });
+  for (const part of sent) transport!.push(part);
+  await eventually(() => conn.stats.bytesRead > 0);
+  transport!.destroy(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
+  let received = '';
+  const error = await rejection(
+    (async () => {
+      for await (const chunk of conn) received += chunk.toString();
+    })(),
+  );
+  assert.is(error.message, 'reset');
+  assert.is(received, sent.join(''));
+});
+
+test('break only leaves the loop: a later one goes on where it stopped', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('a\nb\nc\nd\n') });
+  await using conn = await connect(peer.port, { codec: lines() });
+  const read: string[] = [];
+  for (let rounds = 0; rounds < 4; rounds++) {
+    for await (const line of conn) {
+      read.push(line);
+      break;
+    }
+  }
+  assert.equal(read, ['a', 'b', 'c', 'd']);
+  assert.is(conn.readyState, 'open');
+});
+
+test('has one reader at a time', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  const first = conn[Symbol.asyncIterator]();
+  const waiting = first.next();
+  assert.is(await codeOf(conn[Symbol.asyncIterator]().next()), 'ERR_RECON_READING');
+  assert.is(await codeOf(conn.batches().next()), 'ERR_RECON_READING');
+  assert.is(await codeOf(conn.links().next()), 'ERR_RECON_READING');
+  await first.return?.();
+  assert.equal(await waiting, { done: true, value: undefined });
+  assert.ok(await isPending(conn.batches().next()));
+});
+
+test('a slow reader slows the peer, and memory stays flat', async () => {
+  const highWaterMark = 256 * 1024;
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { highWaterMark });
+  const link = await peer.nextLink();
+  const total = 64 * 1024 * 1024;
+  let taken = 0;
+  const sent = (async () => {
+    for (; taken < total; taken += 1024 * 1024) await link.send(Buffer.alloc(1024 * 1024));
+  })();
+  await eventually(() => link.socket.writableLength > 0 && conn.stats.bytesRead >= highWaterMark);
+  const before = conn.stats.bytesRead;
+  assert.ok(before <= highWaterMark + 64 * 1024, `${before} bytes read`);
+  assert.ok(await isPending(sent));
+  assert.ok(taken < total);
+  let received = 0;
+  for await (const chunk of conn) {
+    received += chunk.length;
+    if (received === total) break;
+  }
+  await sent;
+});
+
+test('a full inbox does not keep onLink of the next link from reading', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.until('?').then(() => link.send('welcome')) });
+  const read: string[] = [];
+  await using conn = await connect(peer.port, {
+    ...quick,
+    highWaterMark: 4,
+    onLink: async (link) => {
+      await link.write('?');
+      read.push(String(await link.read()));
+    },
+  });
+  const link = await peer.nextLink();
+  await link.send('unread');
+  await eventually(() => conn.stats.bytesRead === 'welcome'.length + 'unread'.length);
+  await conn.reconnect();
+  assert.equal(read, ['welcome', 'welcome']);
+  assert.is(await readText(conn, (text) => text.length === 6), 'unread');
+});
+
+test('discard counts and drops, and notices the goodbye of a peer that talks', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, discard: true, highWaterMark: 1024 });
+  const link = await peer.nextLink();
+  await link.send(Buffer.alloc(4 * 1024 * 1024));
+  const dropped = next(conn, 'drop');
+  link.end();
+  await dropped;
+  assert.is(conn.stats.bytesRead, 4 * 1024 * 1024);
+  assert.is(conn.stats.bytesDiscarded, 4 * 1024 * 1024);
+});
+
+test('links() gives each link in turn, which ends where it was lost and says why', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, '127.0.0.1', quick);
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const link of conn.links()) {
+      let text = '';
+      for await (const chunk of link) text += chunk.toString();
+      seen.push(`${link.number}:${text}:${(link.reason as { code?: string } | undefined)?.code ?? 'goodbye'}`);
+      if (link.number === 3) break;
+    }
+  })();
+  for (const [text, how] of [['a', 'end'], ['b', 'reset'], ['c', 'end']] as const) {
+    const link = await peer.nextLink();
+    const { bytesRead } = conn.stats;
+    await link.send(text);
+    await eventually(() => conn.stats.bytesRead > bytesRead);
+    link[how]();
+  }
+  await reading;
+  assert.equal(seen, ['1:a:goodbye', '2:b:ECONNRESET', '3:c:goodbye']);
+});
+
+test('moving on to the next link skips what is left of this one, and what it still sends', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, codec: lines() });
+  const links = conn.links();
+  const take = async (): Promise<Link<string, string>> => (await links.next()).value!;
+  let link = await peer.nextLink();
+  await link.send('one\ntwo\n');
+  const first = await take();
+  assert.is((await first[Symbol.asyncIterator]().next()).value, 'one');
+  const second = take();
+  await link.send('three\n');
+  link.end();
+  link = await peer.nextLink();
+  await link.send('four\n');
+  for await (const line of await second) {
+    assert.is(line, 'four');
+    break;
+  }
+  assert.is(conn.stats.bytesDiscarded, 'one\ntwo\nthree\n'.length);
+});
+
+test('batches() gives all that is ready, and no batch spans two links', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, codec: lines() });
+  let link = await peer.nextLink();
+  await link.send('a\nb\nc\n');
+  link.end();
+  link = await peer.nextLink();
+  await link.send('d\n');
+  await eventually(() => conn.stats.bytesRead === 8);
+  const read: string[][] = [];
+  for await (const batch of conn.batches()) {
+    read.push(batch);
+    if (batch.includes('d')) break;
+  }
+  assert.equal(read, [['a', 'b', 'c'], ['d']]);
+});
+
+test('half a message of a dead link is not glued to the next one: its bytes are counted', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, codec: lines() });
+  const dropped = next<{ discarded: number }>(conn, 'drop');
+  let link = await peer.nextLink();
+  await link.send('whole\nhal');
+  link.end();
+  assert.is((await dropped).discarded, 3);
+  link = await peer.nextLink();
+  await link.send('f\nnext\n');
+  const read: string[] = [];
+  for await (const line of conn) {
+    read.push(line);
+    if (line === 'next') break;
+  }
+  assert.equal(read, ['whole', 'f', 'next']);
+});
+
+test('what cannot be read drops the link with ERR_RECON_CODEC, after the messages before it', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, codec: lines({ maxLength: 4 }) });
+  const dropped = next<{ reason: { code: string } }>(conn, 'drop');
+  await (await peer.nextLink()).send('good\ntoo long\nnever\n');
+  assert.is((await dropped).reason.code, 'ERR_RECON_CODEC');
+  await (await peer.nextLink()).send('new\n');
+  const read: string[] = [];
+  for await (const line of conn) {
+    read.push(line);
+    if (line === 'new') break;
+  }
+  assert.equal(read, ['good', 'new']);
+});
+
+test('the loop ends at a clean end, and throws when the connection failed, after all that was received', async () => {
+  await using peer = await Peer.start();
+  {
+    const conn = await connect(peer.port);
+    const link = await peer.nextLink();
+    const reading = readText(conn, () => false);
+    const ended = conn.end();
+    await link.ended;
+    assert.is((await ended, await reading), '');
+  }
+  {
+    await using conn = await connect(peer.port, { retry: { retries: 0 } });
+    const link = await peer.nextLink();
+    await link.send('last words');
+    link.end();
+    const failure = await rejection(conn.closed);
+    const read: string[] = [];
+    const error = await rejection(
+      (async () => {
+        for await (const chunk of conn) read.push(chunk.toString());
+      })(),
+    );
+    assert.is(error, failure);
+    assert.equal(read, ['last words']);
+  }
+});
+
+test.run();

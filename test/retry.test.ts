@@ -1,0 +1,159 @@
+import { AbortError, connect, type Retry } from 'recon';
+import * as assert from 'uvu/assert';
+import { codeOf, next, quick, record, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('retry');
+
+/** The waits that `retry` events tell of, until there are so many. */
+async function delays(port: number, retry: object, count: number): Promise<number[]> {
+  const waits: number[] = [];
+  await using conn = await connect(port, { minUptime: 60_000, retry });
+  conn.on('retry', ({ delay }) => waits.push(delay));
+  await eventually(() => waits.length >= count);
+  conn.destroy();
+  return waits.slice(0, count);
+}
+
+test('a server that accepts and hangs up is not dialled in a tight loop: the waits grow', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.end() });
+  const waits = await delays(peer.port, { minTimeout: 2, maxTimeout: 20, randomize: false }, 6);
+  assert.equal(waits, [2, 4, 8, 16, 20, 20]);
+  assert.ok(peer.links.length <= 8, `${peer.links.length} links`);
+});
+
+test('no wait is longer than maxTimeout, and clients spread also when they wait at the cap', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.end() });
+  const capped = await Promise.all(
+    Array.from({ length: 20 }, async () => (await delays(peer.port, { minTimeout: 10, maxTimeout: 10 }, 3)).at(-1)!),
+  );
+  assert.ok(capped.every((wait) => wait >= 5 && wait <= 10), String(capped));
+  assert.ok(new Set(capped).size > 10, String(capped));
+});
+
+test('the first redial after a link that lasted is immediate', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { minUptime: 0, retry: { minTimeout: 60_000 } });
+  const told = record(conn);
+  const up = next(conn, 'reconnect');
+  (await peer.nextLink()).end();
+  await up;
+  assert.equal(told, ['connect', 'drop', 'reconnect']);
+});
+
+test('a link that lasted gives all retries back', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { minUptime: 0, retry: { retries: 0 } });
+  for (let round = 0; round < 3; round++) {
+    const up = next(conn, 'reconnect');
+    (await peer.nextLink()).end();
+    await up;
+  }
+  assert.is(conn.stats.links, 4);
+});
+
+test("p-retry's own hooks are asked, in its order, and shouldRetry says no", async () => {
+  const port = await Peer.freePort();
+  const asked: string[] = [];
+  const code = await codeOf(
+    connect(port, '127.0.0.1', {
+      retry: {
+        minTimeout: 1,
+        onFailedAttempt: ({ attemptNumber }) => void asked.push(`failed ${attemptNumber}`),
+        shouldRetry: ({ attemptNumber }) => {
+          asked.push(`retry ${attemptNumber}?`);
+          return attemptNumber < 2;
+        },
+      },
+    }),
+  );
+  assert.is(code, 'ECONNREFUSED');
+  assert.equal(asked, ['failed 1', 'retry 1?', 'failed 2', 'retry 2?']);
+});
+
+test('maxRetryTime ends it, with the last error', async () => {
+  const port = await Peer.freePort();
+  const started = performance.now();
+  assert.is(await codeOf(connect(port, '127.0.0.1', { retry: { minTimeout: 1, maxRetryTime: 50 } })), 'ECONNREFUSED');
+  assert.ok(performance.now() - started < 5_000);
+});
+
+test('an AbortError thrown in onLink, or a programming error, ends it at once with that error itself', async () => {
+  await using peer = await Peer.start();
+  const mistake = new Error('wrong token');
+  const throws: [thrown: Error, expected: Error][] = [
+    [new AbortError(mistake), mistake],
+    ...[new TypeError('a'), new RangeError('b'), new ReferenceError('c')].map((error): [Error, Error] => [error, error]),
+  ];
+  for (const [thrown, expected] of throws) {
+    const attempt = connect(peer.port, quick, () => {
+      throw thrown;
+    });
+    assert.is(await rejection(attempt), expected);
+  }
+  assert.is(peer.links.length, throws.length);
+});
+
+test('any other error thrown in onLink is one more failed attempt, and uses up no number', async () => {
+  await using peer = await Peer.start();
+  const numbers: number[] = [];
+  await using conn = await connect(peer.port, {
+    ...quick,
+    onLink: (link) => {
+      numbers.push(link.number);
+      if (numbers.length < 3) throw new Error('not yet');
+    },
+  });
+  assert.equal(numbers, [1, 1, 1]);
+  assert.is(conn.stats.links, 1);
+  assert.is(conn.stats.attempts, 3);
+});
+
+test('reconnect() cuts a wait short', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { retry: { minTimeout: 60_000 } });
+  const waiting = next<Retry>(conn, 'retry');
+  (await peer.nextLink()).end();
+  assert.ok((await waiting).delay >= 30_000);
+  const link = await conn.reconnect();
+  assert.is(link.number, 2);
+  assert.is(conn.readyState, 'open');
+});
+
+test('reconnect() drops a link that is up, however young, and redials at once', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { retry: { minTimeout: 60_000 } });
+  const told = record(conn);
+  const old = await peer.nextLink();
+  const [first, second] = [conn.reconnect(), conn.reconnect()];
+  assert.is((await first).number, 2);
+  assert.is((await second).number, 2);
+  await old.closed;
+  await conn.write('fresh');
+  await peer.links.at(-1)!.until('fresh');
+  assert.is(peer.links.length, 2);
+  assert.equal(told, ['connect', 'drop', 'reconnect']);
+});
+
+test('reconnect() rejects when the connection ends before the next link', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, quick);
+  await peer.stop();
+  await next(conn, 'drop');
+  const redialled = conn.reconnect();
+  conn.destroy();
+  assert.is(await codeOf(redialled), 'ERR_RECON_CLOSED');
+  assert.is(await codeOf(conn.reconnect()), 'ERR_RECON_CLOSED');
+});
+
+test('a wait of more than 2³¹ ms is clamped, not fired at once', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { retry: { minTimeout: 2 ** 40, maxTimeout: Infinity, randomize: false } });
+  const waiting = next<Retry>(conn, 'retry');
+  (await peer.nextLink()).end();
+  assert.is((await waiting).delay, 2 ** 31 - 1);
+  conn.destroy();
+});
+
+test.run();

@@ -1,0 +1,253 @@
+import { Duplex } from 'node:stream';
+import { connect, lines } from 'recon';
+import * as assert from 'uvu/assert';
+import { codeOf, isPending, next, quick, record, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('write');
+
+test('goes out in order, and settles when it is flushed', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  const link = await peer.nextLink();
+  const order: number[] = [];
+  await Promise.all([1, 2, 3].map((n) => conn.write(`${n};`).then(() => order.push(n))));
+  await conn.write(Buffer.from('4;'));
+  await conn.write(new Uint8Array([53, 59]));
+  await link.until('1;2;3;4;5;');
+  assert.equal(order, [1, 2, 3]);
+  assert.is(conn.bufferedAmount, 0);
+  assert.is(conn.stats.bytesWritten, 10);
+});
+
+test('waits while the link is down, and new writes never overtake queued ones', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const dropped = next(conn, 'drop');
+  await peer.stop();
+  await dropped;
+  const writes = Array.from({ length: 100 }, (_, n) => conn.write(`${n},`));
+  assert.ok(await isPending(writes[0]!));
+  conn.once('reconnect', () => void conn.write('late'));
+  await peer.start();
+  await Promise.all(writes);
+  const link = peer.links.at(-1)!;
+  await link.until('late');
+  assert.is(link.text, `${Array.from({ length: 100 }, (_, n) => `${n},`).join('')}late`);
+});
+
+test('waits while the link is in onLink, and nothing overtakes its handshake', async () => {
+  await using peer = await Peer.start();
+  let finish = (): void => {};
+  await using conn = await connect(peer.port, {
+    ...quick,
+    onLink: async (link) => {
+      await link.write('hello;');
+      if (link.number === 2) await new Promise<void>((resolve) => (finish = resolve));
+    },
+  });
+  const link = await peer.nextLink();
+  link.end();
+  const second = await peer.nextLink();
+  await second.until('hello;');
+  const write = conn.write('queued');
+  assert.ok(await isPending(write));
+  assert.is(second.text, 'hello;');
+  finish();
+  await write;
+  await second.until('hello;queued');
+});
+
+test('is never handed to a socket that is still connecting', async () => {
+  await using peer = await Peer.start();
+  const writtenEarly: boolean[] = [];
+  await using conn = await connect(peer.port, { ...quick, onLink: (link) => writtenEarly.push(link.socket.writableLength > 0) });
+  (await peer.nextLink()).end();
+  await next(conn, 'drop');
+  await conn.write('x');
+  assert.equal(writtenEarly, [false, false]);
+  await peer.links.at(-1)!.until('x');
+});
+
+/** A transport that takes what it is told to take, and the parts that it was handed. */
+function transport(): { stream: Duplex; handed: string[]; take: () => void } {
+  const handed: string[] = [];
+  let taken: () => void = () => {};
+  const stream = new Duplex({
+    read() {},
+    write(chunk, _encoding, callback) {
+      handed.push(String(chunk));
+      taken = callback;
+    },
+  });
+  return { stream, handed, take: () => taken() };
+}
+
+test("unflushed: 'resend' sends again, whole and first, what was handed over and not confirmed", async () => {
+  const transports = [transport(), transport()];
+  let dials = 0;
+  await using conn = await connect({ ...quick, closeTimeout: 0, dial: () => transports[dials++]!.stream });
+  const [one, two] = transports as [ReturnType<typeof transport>, ReturnType<typeof transport>];
+  const first = conn.write('first');
+  await eventually(() => one.handed.length === 1);
+  const second = conn.write('second');
+  const up = next(conn, 'reconnect');
+  one.stream.destroy(new Error('cut'));
+  await up;
+  assert.ok(await isPending(first));
+  two.take();
+  await first;
+  await eventually(() => two.handed.length === 2);
+  two.take();
+  await second;
+  assert.equal(two.handed, ['first', 'second']);
+});
+
+test("unflushed: 'reject' rejects it, and what had not begun simply waits", async () => {
+  const transports = [transport(), transport()];
+  let dials = 0;
+  await using conn = await connect({ ...quick, closeTimeout: 0, unflushed: 'reject', dial: () => transports[dials++]!.stream });
+  const [one, two] = transports as [ReturnType<typeof transport>, ReturnType<typeof transport>];
+  const first = conn.write('first');
+  await eventually(() => one.handed.length === 1);
+  const second = conn.write('second');
+  const cut = new Error('cut');
+  one.stream.destroy(cut);
+  const error = await rejection(first);
+  assert.is(error.code, 'ERR_RECON_UNFLUSHED');
+  assert.is(error.cause, cut);
+  await eventually(() => two.handed.length === 1);
+  two.take();
+  await second;
+  assert.equal(two.handed, ['second']);
+});
+
+test('maxBufferedAmount: as much passes, and one byte more is refused at once', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
+  const dropped = next(conn, 'drop');
+  await peer.stop();
+  await dropped;
+  const writes = [conn.write('12345'), conn.write('é234')];
+  assert.is(conn.bufferedAmount, 10);
+  assert.is(await codeOf(conn.write('x')), 'ERR_RECON_BUFFER_FULL');
+  assert.is(conn.bufferedAmount, 10);
+  writes.push(conn.write(''));
+  await peer.start();
+  await Promise.all(writes);
+  await peer.links.at(-1)!.until('12345é234');
+});
+
+test('a signal takes back what has not begun, and nothing else', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const dropped = next(conn, 'drop');
+  await peer.stop();
+  await dropped;
+  const controller = new AbortController();
+  const reason = new Error('never mind');
+  const writes = [conn.write('a;'), conn.write('b;', { signal: controller.signal }), conn.write('c;')];
+  assert.is(conn.bufferedAmount, 6);
+  controller.abort(reason);
+  assert.is(await rejection(writes[1]!), reason);
+  assert.is(conn.bufferedAmount, 4);
+  assert.is(await rejection(conn.write('d;', { signal: controller.signal })), reason);
+  await peer.start();
+  await Promise.all([writes[0], writes[2]]);
+  await peer.links.at(-1)!.until('a;c;');
+});
+
+test('data that is neither a string nor a Uint8Array is a TypeError, a bad option too', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  for (const data of [42, null, undefined, {}, [], new ArrayBuffer(1), Symbol('x')]) {
+    assert.instance(await rejection(conn.write(data as never)), TypeError);
+  }
+  assert.instance(await rejection(conn.write('x', { signal: 1 } as never)), TypeError);
+  assert.is(conn.bufferedAmount, 0);
+  await conn.write('fine');
+  await (await peer.nextLink()).until('fine');
+});
+
+test('a line with a line break in it is refused, and nothing of it goes out', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { codec: lines() });
+  assert.is(await codeOf(conn.write('one\ntwo')), 'ERR_RECON_CODEC');
+  await conn.write('three');
+  const link = await peer.nextLink();
+  await link.until('\n');
+  assert.is(link.text, 'three\n');
+});
+
+test('a loop of awaited writes lets the event loop turn, and so notices a FIN within milliseconds', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  const link = await peer.nextLink();
+  let ticks = 0;
+  const timer = setInterval(() => (ticks += 1), 1);
+  for (let n = 0; n < 20_000; n++) await conn.write(`${n}\n`);
+  clearInterval(timer);
+  assert.ok(ticks > 10, `${ticks} ticks of a timer`);
+  const dropped = next(conn, 'drop');
+  let gone = false;
+  void dropped.then(() => (gone = true));
+  link.end();
+  let written = 0;
+  for (; !gone; written++) await conn.write('x');
+  assert.ok(written < 20_000, `${written} writes before the FIN was noticed`);
+});
+
+test('drain comes once for each backlog, and not without one', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const told = record(conn);
+  await conn.write('no backlog');
+  const up = next(conn, 'reconnect');
+  const dropped = next(conn, 'drop');
+  await peer.stop();
+  await dropped;
+  const writes = [conn.write('a'), conn.write('b')];
+  await peer.start();
+  await up;
+  await Promise.all(writes);
+  await conn.write('c');
+  await eventually(() => told.includes('drain'));
+  assert.is(told.filter((name) => name === 'drain').length, 1);
+});
+
+test('a chunk larger than any buffer arrives whole on one link', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { maxBufferedAmount: Infinity });
+  const big = Buffer.alloc(20 * 1024 * 1024);
+  for (let n = 0; n < big.length; n += 4096) big.writeUInt32BE(n, n);
+  const hash = await import('node:crypto');
+  const digest = hash.createHash('sha1');
+  const link = await peer.nextLink();
+  link.socket.removeAllListeners('data');
+  let length = 0;
+  link.socket.on('data', (chunk) => {
+    length += chunk.length;
+    digest.update(chunk);
+  });
+  await conn.write(big);
+  await eventually(() => length === big.length);
+  assert.is(digest.digest('hex'), hash.createHash('sha1').update(big).digest('hex'));
+});
+
+test('memory stays within a small multiple of the bound, for a million one-byte writes too', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 1024 * 1024 });
+  const dropped = next(conn, 'drop');
+  await peer.stop();
+  await dropped;
+  const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+  const before = used();
+  for (let n = 0; n < 1024 * 1024; n++) void conn.write('x');
+  assert.is(conn.bufferedAmount, 1024 * 1024);
+  const grown = used() - before;
+  assert.ok(grown < 32 * 1024 * 1024, `grew by ${grown} bytes`);
+  conn.destroy();
+});
+
+test.run();
