@@ -91,7 +91,7 @@ export class Peer implements AsyncDisposable {
 /** One accepted socket. */
 export class PeerLink {
   readonly socket: net.Socket;
-  received = Buffer.alloc(0);
+  #chunks: Buffer[] = [];
   /** Fulfilled when the other side has said goodbye. */
   readonly ended: Promise<void>;
   readonly closed: Promise<void>;
@@ -100,11 +100,16 @@ export class PeerLink {
     this.socket = socket;
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
-      this.received = Buffer.concat([this.received, chunk]);
+      this.#chunks.push(chunk);
       socket.emit('more');
     });
     this.ended = new Promise((resolve) => socket.once('end', resolve));
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+  }
+
+  get received(): Buffer {
+    if (this.#chunks.length > 1) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0] ?? Buffer.alloc(0);
   }
 
   get text(): string {

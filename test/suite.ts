@@ -3,6 +3,9 @@ import { suite as uvuSuite } from 'uvu';
 /** Milliseconds a test may take, unless it says otherwise. */
 const LIMIT = 10_000;
 
+/** A part of the titles of the only tests to run, for work on one. */
+const ONLY = process.env['ONLY'] ?? '';
+
 type Test = (name: string, run: () => Promise<void> | void, limit?: number) => void;
 
 /**
@@ -11,7 +14,8 @@ type Test = (name: string, run: () => Promise<void> | void, limit?: number) => v
  */
 export function suite(name: string): Test & { run(): void } {
   const tests = uvuSuite(name);
-  const add: Test = (title, run, limit = LIMIT) =>
+  const add: Test = (title, run, limit = LIMIT) => {
+    if (!title.includes(ONLY)) return;
     tests(title, async () => {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
@@ -23,5 +27,6 @@ export function suite(name: string): Test & { run(): void } {
         clearTimeout(timer);
       }
     });
+  };
   return Object.assign(add, { run: () => tests.run() });
 }
