@@ -1,0 +1,142 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Duplex, Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { connect, lines } from 'recon';
+import * as assert from 'uvu/assert';
+import { isPending, next, quick, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('stream');
+
+const digest = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
+
+/** Collects what is written to it. */
+function collector(): Writable & { readonly bytes: () => Buffer } {
+  const chunks: Buffer[] = [];
+  const sink = new Writable({
+    write(chunk: Buffer, _encoding, callback) {
+      chunks.push(chunk);
+      callback();
+    },
+  });
+  return Object.assign(sink, { bytes: () => Buffer.concat(chunks) });
+}
+
+test('goes through pipeline() in both directions, whole', async () => {
+  await using peer = await Peer.start({ echo: true });
+  const conn = await connect(peer.port);
+  const data = randomBytes(8 * 1024 * 1024);
+  const sink = collector();
+  const parts = Array.from({ length: 128 }, (_, n) => data.subarray(n * 65_536, (n + 1) * 65_536));
+  await pipeline(Readable.from(parts, { objectMode: false }), conn.stream(), sink);
+  assert.is(digest(sink.bytes()), digest(data));
+  await conn.closed;
+});
+
+test('goes on across links', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const stream = conn.stream();
+  let text = '';
+  stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  let link = await peer.nextLink();
+  await link.send('one,');
+  link.end();
+  link = await peer.nextLink();
+  await link.send('two');
+  await eventually(() => text === 'one,two');
+  stream.write('three');
+  await link.until('three');
+});
+
+test('honours backpressure both ways', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { highWaterMark: 64 * 1024 });
+  const stream = conn.stream();
+  const link = await peer.nextLink();
+  link.pause();
+  let written = 0;
+  while (stream.write(Buffer.alloc(64 * 1024))) written += 1;
+  assert.ok(written < 64 && stream.writableNeedDrain);
+  const drained = next(stream as never, 'drain');
+  link.resume();
+  await drained;
+  const sent = link.send(Buffer.alloc(32 * 1024 * 1024));
+  stream.read(0);
+  await eventually(() => conn.stats.bytesRead >= 64 * 1024);
+  assert.ok(await isPending(sent));
+  assert.ok(conn.stats.bytesRead < 1024 * 1024, String(conn.stats.bytesRead));
+  stream.resume();
+  await sent;
+});
+
+test('with a codec it carries messages', async () => {
+  await using peer = await Peer.start({ echo: true });
+  const conn = await connect(peer.port, { codec: lines() });
+  const read: string[] = [];
+  await pipeline(
+    Readable.from(['one', 'two', 'three']),
+    conn.stream(),
+    new Writable({
+      objectMode: true,
+      write(line: string, _encoding, callback) {
+        read.push(line);
+        callback();
+      },
+    }),
+  );
+  assert.equal(read, ['one', 'two', 'three']);
+});
+
+test('becomes a WHATWG pair', async () => {
+  await using peer = await Peer.start({ echo: true });
+  const conn = await connect(peer.port);
+  const { readable, writable } = Duplex.toWeb(conn.stream());
+  const writer = writable.getWriter();
+  await writer.write(Buffer.from('ping'));
+  const { value } = await readable.getReader().read();
+  assert.is(Buffer.from(value as Uint8Array).toString(), 'ping');
+  await writer.close();
+  await conn.closed;
+});
+
+test('destroying it destroys the connection, and the other way round', async () => {
+  await using peer = await Peer.start();
+  const failure = new Error('enough');
+  const one = await connect(peer.port);
+  const first = one.stream().on('error', () => {});
+  first.destroy(failure);
+  assert.is(await rejection(one.closed), failure);
+  const two = await connect(peer.port);
+  const failed = new Promise((resolve) => two.stream().on('error', resolve));
+  two.destroy(failure);
+  assert.is(await failed, failure);
+});
+
+test('a failed connection fails the pipeline, after all that was received', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { retry: { retries: 0 } });
+  const link = await peer.nextLink();
+  const sink = collector();
+  const piped = pipeline(conn.stream(), sink);
+  await link.send('last words');
+  link.end();
+  assert.is((await rejection(piped)).code, 'ERR_RECON_DROPPED');
+  assert.is(sink.bytes().toString(), 'last words');
+});
+
+test('there is one, and a second reader does not harm the connection', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  assert.is(conn.stream(), conn.stream());
+  const reader = conn[Symbol.asyncIterator]();
+  const waiting = reader.next();
+  const failed = new Promise<{ code: string }>((resolve) => conn.stream().on('error', resolve));
+  conn.stream().resume();
+  assert.is((await failed).code, 'ERR_RECON_READING');
+  await (await peer.nextLink()).send('still here');
+  assert.is(String((await waiting).value), 'still here');
+});
+
+test.run();
