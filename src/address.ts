@@ -23,15 +23,19 @@ export interface Endpoint {
  * Reads `4321`, `tcp://host:port`, `tls://host:port`, `unix:/path`, `host:port`, `[::1]:port`, or a host alone. An
  * unbracketed IPv6 address is a host alone.
  */
-export function parseAddress(address: string | URL): Endpoint {
+export function parseAddress(address: string | URL, name = 'address'): Endpoint {
   const text = typeof address === 'string' ? address : address.href;
-  const name = 'address';
-  if (/^\d+$/.test(text)) return { port: checkPort(text) };
+  if (/^\d+$/.test(text)) return { port: checkPort(text, name === 'address' ? 'port' : name) };
 
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length).replace(/^\/\/(?=\/)/, '');
     if (path === '') throw wrongType(name, 'unix: and a path', text);
-    return { path: typeof address === 'string' ? path : decodeURIComponent(path) };
+    if (typeof address === 'string') return { path };
+    try {
+      return { path: decodeURIComponent(path) };
+    } catch {
+      throw wrongType(name, 'unix: and a path', text);
+    }
   }
 
   const [, scheme, rest = ''] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [undefined, undefined, text];
@@ -44,10 +48,13 @@ export function parseAddress(address: string | URL): Endpoint {
   const host = bracketed ?? plain;
   if (scheme !== undefined) {
     if (host === undefined || port === undefined) throw wrongType(name, `${scheme}://host:port`, text);
-    return { host, port: checkPort(port), tls: scheme.toLowerCase() === 'tls' };
+    return { host, port: checkPort(port, `the port of ${name}`), tls: scheme.toLowerCase() === 'tls' };
   }
-  if (host !== undefined && !rest.endsWith('/')) return port === undefined ? { host } : { host, port: checkPort(port) };
+  if (host !== undefined && !rest.endsWith('/')) return port === undefined ? { host } : { host, port: checkPort(port, `the port of ${name}`) };
   if (/^[\da-f:.]*:[\da-f:.]*:[\da-f:.]*(%\S+)?$/i.test(rest)) return { host: rest };
   const hint = text.includes('/') ? ' (a Unix socket is written unix:/path)' : '';
   throw wrongType(name, `a host, host:port, [IPv6]:port, tcp://, tls:// or unix:${hint}`, text);
 }
+
+/** Whether a resolver could know it: one word of at most 253 characters (RFC 1035), which is no address with a port. */
+export const isHost = (host: string): boolean => host.length <= 253 && /^[^\s\0/@?#[\]]+$/.test(host);

@@ -5,8 +5,8 @@ export type Check = (value: unknown, name: string) => void;
 
 const show = (value: unknown): string => inspect(value, { depth: 0, maxStringLength: 80, breakLength: Infinity });
 
-export const wrongType = (name: string, expected: string, value: unknown): TypeError =>
-  new TypeError(`recon: ${name} must be ${expected}, got ${show(value)}`);
+export const wrongType = (name: string, expected: string, value: unknown, cause?: unknown): TypeError =>
+  new TypeError(`recon: ${name} must be ${expected}, got ${show(value)}`, cause === undefined ? undefined : { cause });
 
 export const outOfRange = (name: string, expected: string, value: unknown): RangeError =>
   new RangeError(`recon: ${name} must be ${expected}, got ${show(value)}`);

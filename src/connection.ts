@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import * as check from './check.js';
 import { bytes, encode } from './codecs.js';
@@ -104,7 +104,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array> extends EventEmi
       () => this.#goodbye(),
       () => {},
     );
-    settings.signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (settings.signal) {
+      // One signal may well end many connections: that is no leak to be warned of.
+      setMaxListeners(0, settings.signal);
+      settings.signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
     void this.#run();
   }
 

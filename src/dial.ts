@@ -1,12 +1,12 @@
 import { connect as connectTcp, isIP, type NetConnectOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls, TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
-import { isObject, wrongType } from './check.js';
+import { callback, isObject, wrongType } from './check.js';
 import { ReconError } from './errors.js';
 import type { DialContext, Settings } from './options.js';
 import { within } from './promises.js';
-import { SlabSource, type Source, StreamSource } from './source.js';
+import { Slab, SlabSource, type Source, StreamSource } from './source.js';
 
 /** A transport that is ready. */
 export interface Dialled {
@@ -30,6 +30,21 @@ const CERTIFICATE =
 export const isCertificateError = (error: unknown): boolean =>
   isObject(error) && typeof error['code'] === 'string' && CERTIFICATE.test(error['code']);
 
+/** Finds out now about TLS options that can never work. */
+export function checkTls(options: ConnectionOptions, name: string): void {
+  callbackOrNone(options.checkServerIdentity, `${name}.checkServerIdentity`);
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new TypeError(`recon: ${name} cannot be used for TLS: ${message}`, { cause: error });
+  }
+}
+
+const callbackOrNone = (value: unknown, name: string): void => {
+  if (value !== undefined) callback(value, name);
+};
+
 export type DialSettings = Pick<
   Settings<unknown, unknown>,
   'endpoints' | 'dial' | 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'
@@ -41,6 +56,7 @@ export class Dialer {
   readonly #track: (socket: Duplex) => void;
   /** The newest TLS session of each endpoint, to be resumed when it is dialled again. */
   readonly #sessions = new Map<Endpoint, Buffer>();
+  readonly #slab = new Slab();
   #turn = 0;
 
   /** @param track - told of each socket as soon as there is one */
@@ -70,10 +86,10 @@ export class Dialer {
     if (dial) {
       const socket = await within(context.signal, dial(context), destroyLate);
       if (!isDuplex(socket)) throw wrongType('what dial brings', 'a Duplex stream', socket);
-      return { socket, source: new StreamSource(socket), peer: 'a dialled stream' };
+      return { socket, source: new StreamSource(socket, this.#slab), peer: 'a dialled stream' };
     }
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
-    const source = new SlabSource();
+    const source = new SlabSource(this.#slab);
     const socket = this.#connect(endpoint, source);
     return { socket, source: source.of(socket), peer: describe(endpoint) };
   }
@@ -83,7 +99,7 @@ export class Dialer {
     const { port, host = 'localhost', path, tls } = endpoint;
     const place =
       path === undefined
-        ? { port: Number(port), host, noDelay, keepAlive, keepAliveInitialDelay, autoSelectFamilyAttemptTimeout: PER_ADDRESS }
+        ? { port: Number(port), host, noDelay, keepAlive, keepAliveInitialDelay, autoSelectFamilyAttemptTimeout: PER_ADDRESS, path: undefined }
         : { path };
     if (!tls) return connectTcp({ ...place, onread } as NetConnectOpts);
 

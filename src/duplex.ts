@@ -8,11 +8,14 @@ export function streamOf<In, Out>(connection: Connection<In, Out>, objectMode: b
 
   const stream = new Duplex({
     objectMode,
-    emitClose: true,
-    decodeStrings: false,
+    // It asks for more only once what it has is taken: a failure must not overtake what was received before it.
+    readableHighWaterMark: 1,
     read() {
       reader.next().then(
-        ({ done, value }) => this.push(done ? null : value),
+        ({ done, value }) => {
+          if (!done && (value === null || value === undefined)) this.destroy(noNull());
+          else this.push(done ? null : value);
+        },
         (error: Error) => this.destroy(error),
       );
     },
@@ -35,9 +38,14 @@ export function streamOf<In, Out>(connection: Connection<In, Out>, objectMode: b
     },
   });
 
-  // Whoever reads learns of a failure in its turn, after all that was received; whoever doesn't is told at once.
-  connection.closed.catch((error: Error) => {
+  // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once.
+  const onClosed = (error?: Error): void => {
     if (stream.readableFlowing === null) stream.destroy(error);
-  });
+    else if (!error && !stream.writableEnded) stream.once('end', () => stream.destroy());
+  };
+  connection.closed.then(() => onClosed(), onClosed);
   return stream;
 }
+
+const noNull = (): ReconError =>
+  new ReconError('ERR_RECON_CODEC', 'the peer sent null, which a Node stream takes for its end: iterate the connection instead');

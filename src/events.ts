@@ -73,8 +73,8 @@ export function publish(name: keyof typeof channels, connection: unknown, [argum
   if (debug.enabled) debug('%s %s', name, brief(argument));
   const topic = channels[name];
   if (!topic.hasSubscribers) return;
-  const details = isLink(argument) ? { link: argument } : argument instanceof Error ? { error: argument } : argument;
-  topic.publish({ connection, ...(details as object) });
+  const details = name === 'error' ? { error: argument } : isLink(argument) ? { link: argument } : argument;
+  topic.publish({ connection, ...(details as object | undefined) });
 }
 
 const isLink = (argument: unknown): argument is Link =>
@@ -83,9 +83,10 @@ const isLink = (argument: unknown): argument is Link =>
 /** A line about an event's argument; a link is told by its number and its peer. */
 function brief(argument: unknown): string {
   if (argument === undefined) return '';
+  if (typeof argument !== 'object' || argument === null) return inspect(argument);
   if (isLink(argument)) return `link ${argument.number} to ${argument.peer}`;
   if (argument instanceof Error) return argument.message;
-  const parts = Object.entries(argument as object).map(([name, part]) =>
+  const parts = Object.entries(argument).map(([name, part]) =>
     isLink(part) ? brief(part) : `${name}: ${part instanceof Error ? part.message : inspect(part)}`,
   );
   return parts.join(', ');

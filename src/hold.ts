@@ -3,6 +3,9 @@ import type { Duplex } from 'node:stream';
 /** The longest a Node timer can be. */
 const LONG = 2 ** 31 - 1;
 
+/** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */
+const PATIENCE = 5_000;
+
 /** A stream, which may have a handle of its own to keep the process running. */
 type Holding = Duplex & { ref?(): unknown; unref?(): unknown };
 
@@ -38,7 +41,7 @@ export class Hold {
     const socket = this.#socket;
     if (socket && !socket.closed) {
       await new Promise<void>((resolve) => {
-        const patience = setTimeout(resolve, milliseconds).unref();
+        const patience = setTimeout(resolve, Math.min(milliseconds, PATIENCE)).unref();
         socket.once('close', () => {
           clearTimeout(patience);
           resolve();

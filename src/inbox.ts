@@ -8,7 +8,7 @@ interface Batch<In> {
   read: number;
 }
 
-/** Neighbouring raw chunks are joined up to this size. */
+/** Little by little, a batch grows up to this many bytes. */
 const JOINED = 64 * 1024;
 
 /** How an inbox takes things in. */
@@ -36,7 +36,7 @@ export class Inbox<In, L> {
   readonly #sections = new Fifo<Section<In, L>>();
   /** The section that the reader of links is in. */
   #visited: Section<In, L> | undefined;
-  #linkReaders = 0;
+  readonly #linkReaders = new WeakSet<Reader<unknown>>();
   #end: { readonly error: unknown } | 'clean' | undefined;
 
   constructor(options: InboxOptions) {
@@ -78,24 +78,26 @@ export class Inbox<In, L> {
   }
 
   links(): Reader<L> {
-    this.#linkReaders += 1;
-    return this.#reader(
+    const reader = this.#reader(
       () => this.#nextLink(),
       () => {
-        this.#linkReaders -= 1;
+        if (this.#visited) this.#forget(this.#visited);
         this.#visited = undefined;
       },
     );
+    this.#linkReaders.add(reader as Reader<unknown>);
+    return reader;
   }
 
   /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
   messagesOf(section: Section<In, L>): Reader<In> {
     const mayPass = (): boolean => section.held || this.#visited === section;
-    return new Reader<In>({
+    const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
       slot: () => (mayPass() ? section.slot : this.slot),
-      hungry: () => section.resume(),
+      hungry: () => section.awaited(reader),
     });
+    return reader;
   }
 
   wake(section?: Section<In, L>): void {
@@ -103,10 +105,19 @@ export class Inbox<In, L> {
     this.slot.owner?.wake();
   }
 
-  /** A link's part is complete. An empty one is forgotten, unless somebody visits each link. */
+  /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
-    if (section.empty && this.#linkReaders === 0 && this.#sections.last === section) this.#sections.pop();
+    const { owner } = this.slot;
+    const visited = section.wasUp && owner !== undefined && this.#linkReaders.has(owner);
+    // A handshake that fails again and again must not fill the memory with what it left unread.
+    if (!section.wasUp && this.size > this.options.highWaterMark) section.skip();
+    if (!visited) this.#forget(section);
     this.wake(section);
+  }
+
+  /** Puts away the newest section, if it is over. */
+  #forget(section: Section<In, L>): void {
+    if (section.closed && section.empty && this.#sections.last === section) this.#sections.pop();
   }
 
   /** Something was read. */
@@ -151,10 +162,15 @@ export class Inbox<In, L> {
       if (this.#sections.first === visited) this.#sections.shift();
       this.#visited = undefined;
     }
-    const front = this.#sections.first;
-    if (front === undefined || front.held) return undefined;
-    this.#visited = front;
-    return value(front.link);
+    for (let front = this.#sections.first; front !== undefined && !front.held; front = this.#sections.first) {
+      if (front.wasUp) {
+        this.#visited = front;
+        return value(front.link);
+      }
+      front.skip();
+      this.#sections.shift();
+    }
+    return undefined;
   }
 }
 
@@ -166,7 +182,11 @@ export class Section<In, L> {
   onRoom: () => void = () => {};
   readonly #inbox: Inbox<In, L>;
   readonly #batches = new Fifo<Batch<In>>();
+  /** Bytes that came without completing a message, as far as the decoder tells. */
+  #carried = 0;
+  #reader: Reader<In> | undefined;
   #held = true;
+  #wasUp = false;
   #closed = false;
   #dropping = false;
   #onlyIfRead = false;
@@ -179,6 +199,11 @@ export class Section<In, L> {
   /** Only the link itself reads it as yet (`onLink`). */
   get held(): boolean {
     return this.#held;
+  }
+
+  /** The link came up; if not, the attempt is in `onLink`, or has failed. */
+  get wasUp(): boolean {
+    return this.#wasUp;
   }
 
   /** The link is lost: nothing more will come. */
@@ -198,22 +223,32 @@ export class Section<In, L> {
   /** The source should stop: more is unread than the high-water mark allows, and nobody waits for this link's. */
   get full(): boolean {
     const { size, options } = this.#inbox;
-    return !this.#dropping && size >= options.highWaterMark && this.slot.owner?.hungry !== true;
+    return !this.#dropping && size >= options.highWaterMark && this.#reader?.hungry !== true;
   }
 
   push(messages: In[], bytes: number): void {
     if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
     if (this.#dropping) this.#inbox.options.onDropped(bytes);
-    else if (messages.length > 0) {
+    else {
       this.#inbox.size += bytes;
-      if (!this.#join(messages, bytes)) this.#batches.push({ messages, bytes, read: 0 });
+      this.#carried += bytes;
+      if (messages.length === 0) return;
+      if (!this.#join(messages, this.#carried)) this.#batches.push({ messages, bytes: this.#carried, read: 0 });
+      this.#carried = 0;
       this.#inbox.wake(this);
     }
+  }
+
+  /** Somebody waits for this link's messages, however much of others is unread. */
+  awaited(reader: Reader<In>): void {
+    this.#reader = reader;
+    this.resume();
   }
 
   /** The link is up: what it sent and will send is for whoever reads the connection. */
   release(): void {
     this.#held = false;
+    this.#wasUp = true;
     this.#inbox.wake(this);
   }
 
@@ -248,6 +283,8 @@ export class Section<In, L> {
     if (this.#closed) return;
     this.#held = false;
     this.#closed = true;
+    this.#inbox.size -= this.#carried;
+    this.#carried = 0;
     this.#inbox.closed(this);
   }
 
@@ -282,17 +319,22 @@ export class Section<In, L> {
   }
 
   /**
-   * A peer that trickles must not cost an object for each of its bytes: a raw chunk that lies right behind the last
-   * unread one in memory becomes a part of it.
+   * A peer that trickles must not cost an object for each of its bytes: what is little joins what is there, and a raw
+   * chunk that lies right behind the last one in memory becomes a part of it.
    */
   #join(messages: In[], bytes: number): boolean {
     const last = this.#batches.last;
-    if (!this.#inbox.options.raw || last === undefined || last.bytes + bytes > JOINED) return false;
-    const [before] = last.messages as Buffer[];
-    const [chunk] = messages as Buffer[];
-    if (before?.buffer !== chunk?.buffer || before!.byteOffset + before!.length !== chunk!.byteOffset) return false;
-    last.messages[0] = Buffer.from(before!.buffer, before!.byteOffset, last.bytes + bytes) as In;
+    if (last === undefined || last.bytes + bytes > JOINED) return false;
     last.bytes += bytes;
+    const before = last.messages.at(-1);
+    const [chunk] = messages;
+    const unread = last.read < last.messages.length;
+    if (this.#inbox.options.raw && unread && Buffer.isBuffer(before) && Buffer.isBuffer(chunk) && follows(before, chunk)) {
+      last.messages[last.messages.length - 1] = Buffer.from(before.buffer, before.byteOffset, before.length + chunk.length) as In;
+    } else last.messages.push(...messages);
     return true;
   }
 }
+
+const follows = (before: Buffer, chunk: Buffer): boolean =>
+  before.buffer === chunk.buffer && before.byteOffset + before.length === chunk.byteOffset;

@@ -99,8 +99,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     socket.on('end', () => this.destroy());
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy(socket.errored ?? undefined));
+    this.#paused = this.#section.full;
+    source.start((chunk) => this.#receive(chunk), !this.#paused);
     if (socket.destroyed || socket.readableEnded) this.destroy(socket.errored ?? undefined);
-    else source.start((chunk) => this.#receive(chunk));
   }
 
   /** Milliseconds it has been up, or was. */
@@ -151,11 +152,17 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   }
 
   send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
-    return this.#writer.write(parts, (error, length) => {
-      if (error) return this.destroy(error);
-      this.#context.counters.bytesWritten += length;
-      taken(length);
-    });
+    try {
+      return this.#writer.write(parts, (error, length) => {
+        if (error) return this.destroy(error);
+        this.#context.counters.bytesWritten += length;
+        taken(length);
+      });
+    } catch (error) {
+      // A stream of somebody else's making may throw.
+      this.destroy(error);
+      return false;
+    }
   }
 
   /** `onLink` is done: the reader may have what comes, and the link is watched. */
@@ -173,7 +180,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     if (!this.open) return;
     clearInterval(this.#heartbeat);
     this.#section.onlyIfRead();
-    this.socket.end();
+    this.#writer.end();
     const timer = setTimeout(() => this.destroy(), this.#context.closeTimeout).unref();
     void this.lost.then(() => clearTimeout(timer));
   }
@@ -213,13 +220,20 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#context.counters.bytesRead += chunk.length;
     if (this.#section.dropping) this.#section.push([], chunk.length);
     else {
+      const before = this.#unfinished();
       const { messages, error } = decode(this.#decoder, chunk);
-      this.#section.push(messages, chunk.length);
-      if (error) this.destroy(error);
+      this.#section.push(messages, before + chunk.length - this.#unfinished());
+      if (error) this.#refuse(error);
     }
     this.#paused = this.#section.full;
     this.#watch();
     return !this.#paused;
+  }
+
+  /** Bytes that can't be read: what follows them can't either. */
+  #refuse(error: ReconError): void {
+    this.#section.drop();
+    this.destroy(error);
   }
 
   #resume(): void {
@@ -242,7 +256,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   #unfinished(): number {
     try {
-      return this.#section.dropping ? 0 : (this.#decoder.pending?.() ?? 0);
+      return this.#decoder.pending?.() ?? 0;
     } catch {
       return 0;
     }

@@ -1,8 +1,9 @@
 import { performance } from 'node:perf_hooks';
-import pRetry, { type Options as PRetryOptions } from 'p-retry';
-import { isCertificateError, type Dialer } from './dial.js';
+import { setImmediate as turn } from 'node:timers/promises';
+import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
+import { type Dialled, type Dialer, isCertificateError } from './dial.js';
 import { ReconError } from './errors.js';
-import type { Counters, Retry } from './events.js';
+import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
 import type { Settings } from './options.js';
 import { within } from './promises.js';
@@ -14,20 +15,31 @@ export type LinksSettings<In, Out> = Pick<Settings<In, Out>, 'connectTimeout' | 
 export interface LinksParts<In, Out> {
   readonly settings: LinksSettings<In, Out>;
   readonly dialer: Dialer;
-  readonly context: Omit<LinkContext<In, Out>, 'number'> & { readonly counters: Counters };
+  readonly context: Omit<LinkContext<In, Out>, 'number'>;
   readonly onRetry: (retry: Retry) => void;
 }
 
-/**
- * Brings one link after another, under p-retry.
- *
- * A round is one run of p-retry. Its function covers a link's whole life and rejects when the link died young, so
- * that p-retry itself goes on backing off. A link that lasted ends the round, and the next one starts at once.
- */
+/** A stretch of trying, until a link lasts. A link that doesn't is one more of its failures. */
+interface Outage {
+  /**
+   * p-retry clips to `maxTimeout` after its own jitter, so that at the cap everybody would wait the same time. All
+   * timeouts of an outage are scaled by this instead: clients spread, and each delay is known beforehand.
+   */
+  readonly scale: number;
+  attempts: number;
+  /** Attempts that have used up a retry. */
+  consumed: number;
+  /** Milliseconds spent without a link. */
+  spent: number;
+  /** Why the link that didn't last was lost. */
+  loss: Error | undefined;
+}
+
+/** Brings one link after another, under p-retry. */
 export class Links<In, Out> {
   readonly #parts: LinksParts<In, Out>;
-  /** Aborts the round: its dial, its `onLink`, its wait. A link that is up is not concerned. */
-  #round = new AbortController();
+  /** Aborts what is under way without a link: a dial, an `onLink`, a wait. A link that is up is not concerned. */
+  #trying = new AbortController();
   #stopped = false;
 
   constructor(parts: LinksParts<In, Out>) {
@@ -36,118 +48,151 @@ export class Links<In, Out> {
 
   /** Lives each link that comes up, until stopped. Throws the error that no retry can mend, or the last one. */
   async each(live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
+    let outage = this.#newOutage();
     while (!this.#stopped) {
-      this.#round = new AbortController();
-      const { signal } = this.#round;
+      this.#trying = new AbortController();
+      const { signal } = this.#trying;
       try {
-        await pRetry((attempt) => this.#attempt(attempt, signal, live), this.#backoff(signal));
+        const link = await this.#next(outage, signal);
+        if (signal.aborted) link.destroy();
+        else await live(link);
+        if (link.uptime >= this.#parts.settings.minUptime) outage = this.#newOutage();
+        else outage.loss = link.reason instanceof Error ? link.reason : goodbye(link);
       } catch (error) {
         if (!signal.aborted) throw error;
       }
+      if (signal.aborted) outage = this.#newOutage();
     }
   }
 
   /** Starts anew, with the backoff at its beginning. */
   redial(): void {
-    this.#round.abort();
+    this.#trying.abort();
   }
 
   /** Brings no more links. */
   stop(): void {
     this.#stopped = true;
-    this.#round.abort();
+    this.#trying.abort();
   }
 
-  /** One attempt, and if it succeeds the whole life of its link. An aborted one has not failed: it returns. */
-  async #attempt(attempt: number, signal: AbortSignal, live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
-    const { counters } = this.#parts.context;
-    let link: LiveLink<In, Out>;
+  #newOutage(): Outage {
+    const scale = this.#parts.settings.retry.randomize ? (1 + Math.random()) / 2 : 1;
+    return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
+  }
+
+  /** The next link that comes up. p-retry counts, asks its hooks and waits. */
+  async #next(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out>> {
+    const started = performance.now();
+    let link: LiveLink<In, Out> | undefined;
+    const attempt = async (): Promise<LiveLink<In, Out>> => {
+      const { loss } = outage;
+      outage.loss = undefined;
+      if (loss) throw loss;
+      outage.attempts += 1;
+      link = await this.#attempt(outage.attempts, signal);
+      return link;
+    };
     try {
-      counters.attempts += 1;
-      link = await this.#open(attempt, signal);
+      return await pRetry(attempt, this.#backoff(outage, signal));
     } catch (error) {
-      if (signal.aborted) return;
-      counters.lastError = error;
+      // Aborted at the last moment, p-retry throws a good link away.
+      link?.destroy();
       throw error;
+    } finally {
+      outage.spent += performance.now() - started;
     }
-    if (signal.aborted) return link.destroy();
-    await live(link);
-    if (signal.aborted || link.uptime >= this.#parts.settings.minUptime) return;
-    throw link.reason instanceof Error ? link.reason : goodbye(link);
+  }
+
+  /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */
+  async #attempt(attempt: number, signal: AbortSignal): Promise<LiveLink<In, Out>> {
+    const { counters } = this.#parts.context;
+    // Failures that come at once, one after the other, must not keep the event loop from turning.
+    if (counters.attempts > 0) await turn();
+    try {
+      signal.throwIfAborted();
+      counters.attempts += 1;
+      return await this.#open(attempt, signal);
+    } catch (error) {
+      if (signal.aborted) return undefined as never;
+      counters.lastError = error;
+      throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${String(error)}`, { cause: error });
+    }
   }
 
   /** Dials and lets `onLink` have its say, both within `connectTimeout`. */
-  async #open(attempt: number, round: AbortSignal): Promise<LiveLink<In, Out>> {
+  async #open(attempt: number, trying: AbortSignal): Promise<LiveLink<In, Out>> {
     const { settings, dialer, context } = this.#parts;
     const { connectTimeout, onLink } = settings;
     const given = new AbortController();
     const { signal } = given;
-    const giveUp = (): void => given.abort(round.reason);
-    round.addEventListener('abort', giveUp, { once: true });
+    const giveUp = (): void => given.abort(trying.reason);
+    trying.addEventListener('abort', giveUp, { once: true });
     const timer =
       connectTimeout > 0 ? setTimeout(() => given.abort(tooLate(connectTimeout)), connectTimeout).unref() : undefined;
 
+    let dialled: Dialled | undefined;
     let link: LiveLink<In, Out> | undefined;
     try {
-      signal.throwIfAborted();
-      const dialled = await dialer.dial({ attempt, signal });
+      dialled = await dialer.dial({ attempt, signal });
       const opened = new LiveLink(dialled, { ...context, number: context.counters.links + 1 });
       link = opened;
       void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
-      if (onLink) await within(signal, callOnLink());
+      // In a function of its own, so that what it throws at once is a rejection too.
+      if (onLink) await within(signal, (async () => onLink(opened, { signal }))());
       signal.throwIfAborted();
+      if (!opened.open) throw opened.reason ?? goodbye(opened);
       return opened;
-
-      // Its own function, so that what it throws at once is a rejection too.
-      async function callOnLink(): Promise<void> {
-        await onLink?.(opened, { signal });
-      }
     } catch (error) {
       link?.destroy(error);
+      dialled?.socket.destroy();
       throw error;
     } finally {
       clearTimeout(timer);
-      round.removeEventListener('abort', giveUp);
+      trying.removeEventListener('abort', giveUp);
     }
   }
 
-  /**
-   * p-retry clips to `maxTimeout` after its own jitter, so that at the cap everybody would wait the same time. Here
-   * all timeouts of a round are scaled by one factor instead: clients spread, and the next delay is known beforehand.
-   */
-  #backoff(signal: AbortSignal): PRetryOptions {
+  /** p-retry's options for what is left of an outage. */
+  #backoff(outage: Outage, signal: AbortSignal): PRetryOptions {
     const { retry } = this.#parts.settings;
-    const { randomize, onFailedAttempt, shouldRetry, shouldConsumeRetry } = retry;
-    const scale = randomize ? (1 + Math.random()) / 2 : 1;
-    const minTimeout = retry.minTimeout * scale;
-    const maxTimeout = retry.maxTimeout * scale;
-    const started = performance.now();
-    let consumed = true;
+    const { onFailedAttempt, shouldRetry, shouldConsumeRetry, maxRetryTime = Infinity } = retry;
+    const base = outage.consumed;
+    const factor = retry.factor > 0 ? retry.factor : 1;
+    const minTimeout = grown(retry.minTimeout * outage.scale, factor, base);
+    const maxTimeout = retry.maxTimeout * outage.scale;
+    const deadline = performance.now() + Math.max(0, maxRetryTime - outage.spent);
+    let consumes = true;
 
-    const delayAfter = (retriesConsumed: number): number => {
-      if (!consumed) return 0;
-      const delay = Math.min(Math.round(minTimeout * retry.factor ** retriesConsumed), maxTimeout);
-      return Math.min(delay, (retry.maxRetryTime ?? Infinity) - (performance.now() - started));
-    };
+    const delay = (retriesConsumed: number): number =>
+      Math.min(Math.round(grown(minTimeout, factor, retriesConsumed)), maxTimeout, deadline - performance.now());
+    /** p-retry counts from where the last link was lost; the hooks are told of the whole outage. */
+    const whole = (context: RetryContext): RetryContext => ({
+      ...context,
+      attemptNumber: outage.attempts,
+      retriesConsumed: base + context.retriesConsumed,
+    });
     return {
-      ...retry,
-      randomize: false,
+      retries: Math.max(0, retry.retries - base),
+      factor,
       minTimeout,
       maxTimeout,
+      maxRetryTime: Math.max(0, maxRetryTime - outage.spent),
       signal,
       unref: true,
       onFailedAttempt: async (context) => {
-        await within(signal, onFailedAttempt?.(context));
+        await within(signal, onFailedAttempt?.(whole(context)));
       },
       shouldConsumeRetry: async (context) => {
-        consumed = await within(signal, shouldConsumeRetry?.(context) ?? true);
-        return consumed;
+        consumes = await within(signal, shouldConsumeRetry?.(whole(context)) ?? true);
+        if (consumes) outage.consumed = base + context.retriesConsumed + 1;
+        return consumes;
       },
       // p-retry asks this last, before it waits.
       shouldRetry: async (context) => {
-        const { error, attemptNumber, retriesConsumed } = context;
-        if (this.#isFatal(error) || !(await within(signal, shouldRetry?.(context) ?? true))) return false;
-        this.#parts.onRetry({ attempt: attemptNumber, error, delay: delayAfter(retriesConsumed) });
+        const { error, retriesConsumed } = context;
+        if (this.#isFatal(error) || !(await within(signal, shouldRetry?.(whole(context)) ?? true))) return false;
+        this.#parts.onRetry({ attempt: outage.attempts, error, delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },
     };
@@ -159,6 +204,10 @@ export class Links<In, Out> {
     return this.#parts.context.counters.links === 0 && isCertificateError(error);
   }
 }
+
+/** A timeout after so many retries: finite, as p-retry wants it, and 0 if it began so. */
+const grown = (timeout: number, factor: number, retries: number): number =>
+  Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
 const goodbye = (link: { readonly peer: string; readonly uptime: number }): ReconError =>
   new ReconError('ERR_RECON_DROPPED', `the peer closed the link to ${link.peer} after ${Math.round(link.uptime)} ms`);

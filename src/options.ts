@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { inspect } from 'node:util';
 import type { Options as PRetryOptions } from 'p-retry';
-import { type Endpoint, parseAddress } from './address.js';
+import { type Endpoint, isHost, parseAddress } from './address.js';
 import * as check from './check.js';
-import { bytes, type Codec } from './codecs.js';
+import { bytes, type Codec, encode } from './codecs.js';
+import { checkTls } from './dial.js';
 import type { Link } from './link.js';
 
 /** What a custom `dial` is told. */
@@ -193,18 +194,25 @@ const tls: check.Check = (value, name) => {
   if (typeof value !== 'boolean' && !check.isObject(value)) {
     throw check.wrongType(name, 'a boolean or options of tls.connect', value);
   }
+  if (check.isObject(value)) checkTls(value, name);
 };
 
 const ENDPOINT: Readonly<Record<keyof Endpoint, check.Check>> = {
   port: check.port,
-  host: check.text,
+  host: (value, name) => {
+    check.text(value, name);
+    if (!isHost(value as string)) throw check.wrongType(name, 'a host name or an IP address', value);
+  },
   path: check.text,
   tls,
 };
 
 const RETRY: Readonly<Record<keyof RetryOptions, check.Check>> = {
   retries: check.atLeast(0, 'retries'),
-  factor: check.atLeast(0, 'times'),
+  factor: (value, name) => {
+    check.atLeast(0, 'times')(value, name);
+    if (value === Infinity) throw check.outOfRange(name, 'a finite number', value);
+  },
   minTimeout: check.milliseconds,
   maxTimeout: check.milliseconds,
   maxRetryTime: check.milliseconds,
@@ -282,7 +290,7 @@ function readEndpoint(entry: unknown, index: number, base: Endpoint): Endpoint {
   const name = `endpoints[${index}]`;
   let place: Endpoint;
   if (typeof entry === 'number') place = { port: check.port(entry, name) };
-  else if (typeof entry === 'string' || entry instanceof URL) place = parseAddress(entry);
+  else if (typeof entry === 'string' || entry instanceof URL) place = parseAddress(entry, name);
   else {
     check.shape(entry, name, ENDPOINT);
     place = entry as Endpoint;
@@ -299,6 +307,17 @@ function complete(place: Endpoint, name: string): Endpoint {
   return { port: check.port(port), host, tls };
 }
 
+/** A message that the codec refuses is found out now, rather than never sent. */
+function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): Heartbeat<Out> | undefined {
+  if (heartbeat === undefined || heartbeat.interval === Infinity) return undefined;
+  try {
+    encode((codec ?? bytes) as Codec<In, Out>, heartbeat.message);
+  } catch (error) {
+    throw check.wrongType('heartbeat.message', 'a message that can be sent', heartbeat.message, error);
+  }
+  return { ...heartbeat, interval: pause(heartbeat.interval) };
+}
+
 /** Turns the arguments of `connect()`, in any order, into settings; throws a `TypeError` or a `RangeError`. */
 export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   const given = args.map((argument) => read<In, Out>(argument)).reduce(overlay, {});
@@ -309,7 +328,9 @@ export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   return {
     endpoints: given.dial
       ? []
-      : (given.endpoints?.map((entry, index) => readEndpoint(entry, index, base)) ?? [complete(base, 'connect()')]),
+      : given.endpoints
+        ? Array.from(given.endpoints, (entry, index) => readEndpoint(entry, index, base))
+        : [complete(base, 'connect()')],
     dial: given.dial,
     noDelay: given.noDelay ?? true,
     keepAlive: given.keepAlive ?? true,
@@ -335,6 +356,6 @@ export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
     unflushed: given.unflushed ?? 'resend',
     idleTimeout: timer(given.idleTimeout ?? 0),
     writeTimeout: timer(given.writeTimeout ?? 0),
-    heartbeat: given.heartbeat,
+    heartbeat: readHeartbeat(given),
   };
 }

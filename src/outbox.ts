@@ -22,6 +22,9 @@ export interface OutboxOptions {
 /** Chunks up to this size are copied side by side, so that thousands of them cost the system one call, and us one promise. */
 const SMALL = 4 * 1024;
 const SLAB = 64 * 1024;
+/** What a batch costs besides its bytes, about. Beyond a margin it counts against the bound, or small writes had none. */
+const OVERHEAD = 512;
+const MARGIN = 1024 * 1024;
 /** What is handed to a link at once: enough to keep the system busy, and no more than that is in doubt at a drop. */
 const BURST = 256 * 1024;
 
@@ -32,8 +35,6 @@ class Batch {
   length = 0;
   /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
   end = 0;
-  /** Takes the batch back, while it is waiting. */
-  onAbort: (() => void) | undefined;
   #bytes: Uint8Array | undefined;
   readonly #slab: Buffer | undefined;
   readonly #start: number;
@@ -47,16 +48,21 @@ class Batch {
     handled(this.settled.promise);
   }
 
+  /** Its bytes lie in a slab, where more may follow. */
+  get isShared(): boolean {
+    return this.#slab !== undefined;
+  }
+
   get bytes(): Uint8Array {
     this.#bytes ??= this.#slab!.subarray(this.#start, this.#start + this.length);
     return this.#bytes;
   }
+}
 
-  /** It has begun, or is over: it can't be taken back any more. */
-  keep(): void {
-    if (this.onAbort) this.signal?.removeEventListener('abort', this.onAbort);
-    this.onAbort = undefined;
-  }
+/** The batches that a signal can take back, and its listener. */
+interface Withdrawal {
+  readonly batches: Set<Batch>;
+  readonly onAbort: () => void;
 }
 
 /**
@@ -72,6 +78,8 @@ export class Outbox {
   #handed: Batch[] = [];
   /** Not begun, in order; a set, because any of them may be taken back. */
   #waiting = new Set<Batch>();
+  /** One listener for each signal, however many writes it may take back. */
+  readonly #withdrawals = new Map<AbortSignal, Withdrawal>();
   /** The last of those waiting, if more small chunks may join it. */
   #joinable: Batch | undefined;
   #slab = Buffer.alloc(0);
@@ -119,7 +127,13 @@ export class Outbox {
     if (this.#refusal) throw new ReconError('ERR_RECON_CLOSED', this.#refusal.message, this.#refusal.cause);
     signal?.throwIfAborted();
     const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
-    if (this.#size + length > this.#options.maxBufferedAmount) throw this.#full(length);
+    const { maxBufferedAmount } = this.#options;
+    const overhead = (this.#waiting.size + this.#handed.length) * OVERHEAD;
+    if (this.#size + length > maxBufferedAmount || overhead > maxBufferedAmount + MARGIN) {
+      // Whoever is refused waits for `drain`.
+      this.#backlog ||= this.#size > 0;
+      throw this.#full(length);
+    }
 
     const batch = this.#place(chunk, length, signal);
     batch.length += length;
@@ -194,37 +208,60 @@ export class Outbox {
   #place(chunk: string | Uint8Array, length: number, signal: AbortSignal | undefined): Batch {
     const joins =
       this.#joinable !== undefined &&
-      this.#joinable.signal === signal &&
+      signal === undefined &&
       length <= Math.min(SMALL, this.#slab.length - this.#slabUsed);
-    const batch = joins ? this.#joinable! : this.#append(chunk, length, signal);
-    if (length <= SMALL) {
-      if (typeof chunk === 'string') this.#slab.write(chunk, this.#slabUsed);
-      else this.#slab.set(chunk, this.#slabUsed);
-      this.#slabUsed += length;
+    if (joins) {
+      this.#copy(chunk, length);
+      return this.#joinable!;
     }
+    // What can be taken back has bytes of its own, so that it leaves no gap in a slab that others hold on to.
+    const batch = length > SMALL || signal ? new Batch(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, signal) : this.#open(length);
+    if (batch.isShared) this.#copy(chunk, length);
+    if (signal) this.#allowWithdrawal(batch, signal);
+    this.#waiting.add(batch);
+    this.#joinable = batch.isShared ? batch : undefined;
     return batch;
   }
 
-  #append(chunk: string | Uint8Array, length: number, signal: AbortSignal | undefined): Batch {
-    if (length <= SMALL && length > this.#slab.length - this.#slabUsed) {
+  /** A batch that others may join, in a slab that has room for this much. */
+  #open(length: number): Batch {
+    if (length > this.#slab.length - this.#slabUsed) {
       this.#slab = Buffer.allocUnsafeSlow(SLAB);
       this.#slabUsed = 0;
     }
-    const own = typeof chunk === 'string' ? () => Buffer.from(chunk) : () => chunk;
-    const batch = new Batch(length > SMALL ? own() : { slab: this.#slab, start: this.#slabUsed }, signal);
-    if (signal) {
-      batch.onAbort = () => this.#takeBack(batch);
-      signal.addEventListener('abort', batch.onAbort, { once: true });
-    }
-    this.#waiting.add(batch);
-    this.#joinable = length > SMALL ? undefined : batch;
-    return batch;
+    return new Batch({ slab: this.#slab, start: this.#slabUsed });
   }
 
-  #takeBack(batch: Batch): void {
-    this.#waiting.delete(batch);
-    if (this.#joinable === batch) this.#joinable = undefined;
-    this.#settle(batch, batch.signal?.reason);
+  #copy(chunk: string | Uint8Array, length: number): void {
+    if (typeof chunk === 'string') this.#slab.write(chunk, this.#slabUsed);
+    else this.#slab.set(chunk, this.#slabUsed);
+    this.#slabUsed += length;
+  }
+
+  #allowWithdrawal(batch: Batch, signal: AbortSignal): void {
+    let withdrawal = this.#withdrawals.get(signal);
+    if (withdrawal === undefined) {
+      const batches = new Set<Batch>();
+      withdrawal = { batches, onAbort: () => this.#takeBack(batches, signal.reason) };
+      this.#withdrawals.set(signal, withdrawal);
+      signal.addEventListener('abort', withdrawal.onAbort);
+    }
+    withdrawal.batches.add(batch);
+  }
+
+  /** It has begun, or is over: it can't be taken back any more. */
+  #keep(batch: Batch): void {
+    const withdrawal = batch.signal && this.#withdrawals.get(batch.signal);
+    if (!batch.signal || !withdrawal?.batches.delete(batch) || withdrawal.batches.size > 0) return;
+    batch.signal.removeEventListener('abort', withdrawal.onAbort);
+    this.#withdrawals.delete(batch.signal);
+  }
+
+  #takeBack(batches: ReadonlySet<Batch>, reason: unknown): void {
+    for (const batch of [...batches]) {
+      this.#waiting.delete(batch);
+      this.#settle(batch, reason);
+    }
     this.#settled();
   }
 
@@ -240,7 +277,7 @@ export class Outbox {
       if (parts.length > 0 && this.#position - start + batch.length > BURST) break;
       this.#waiting.delete(batch);
       this.#handed.push(batch);
-      batch.keep();
+      this.#keep(batch);
       this.#position += batch.length;
       batch.end = this.#position;
       if (batch.length > 0) parts.push(batch.bytes);
@@ -254,12 +291,11 @@ export class Outbox {
       this.confirm(confirmed);
       if (confirmed === end) this.#flush();
     };
-    if (parts.length === 0) taken(0);
-    else if (!sink.send(parts, taken)) this.#backlog = true;
+    if (!sink.send(parts, taken)) this.#backlog = true;
   }
 
   #settle(batch: Batch, refusal?: unknown): void {
-    batch.keep();
+    this.#keep(batch);
     this.#size -= batch.length;
     if (refusal === undefined) batch.settled.resolve();
     else batch.settled.reject(refusal);
@@ -282,7 +318,8 @@ export class Outbox {
 
   #full(length: number): ReconError {
     const { maxBufferedAmount } = this.#options;
-    const message = `a write of ${length} bytes beyond maxBufferedAmount: ${this.#size} of ${maxBufferedAmount} bytes are waiting`;
+    const count = this.#waiting.size + this.#handed.length;
+    const message = `a write of ${length} bytes beyond maxBufferedAmount (${maxBufferedAmount}): ${this.#size} bytes wait, in ${count} pieces`;
     return new ReconError('ERR_RECON_BUFFER_FULL', message);
   }
 }

@@ -6,27 +6,63 @@ export type Receive = (chunk: Buffer) => boolean;
 
 /** Where a link's bytes come from. What a source has taken from the system is never lost to a later reset. */
 export interface Source {
-  start(receive: Receive): void;
+  /** Begins to hand over what comes; at once, or not before `resume()`. */
+  start(receive: Receive, atOnce: boolean): void;
   resume(): void;
   /** Hands over what was taken from the system and not yet passed on: the stream is lost. */
   drain(): void;
 }
 
+/** Memory is set aside in slabs of this size; what is too small for one more read is left. */
+const SLAB = 64 * 1024;
+const ENOUGH = 16 * 1024;
+/** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
+const SMALL = 1024;
+
+/**
+ * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
+ * has one for all its links: few bytes of each, unread, must not hold on to a slab for each.
+ */
+export class Slab {
+  #bytes = Buffer.alloc(0);
+  #used = 0;
+
+  /** What is free, and at least enough. */
+  room(enough: number): Buffer {
+    if (this.#bytes.length - this.#used < enough) {
+      this.#bytes = Buffer.allocUnsafeSlow(SLAB);
+      this.#used = 0;
+    }
+    return this.#bytes.subarray(this.#used);
+  }
+
+  /** Uses so many bytes of the room. */
+  take(length: number): Buffer {
+    this.#used += length;
+    return this.#bytes.subarray(this.#used - length, this.#used);
+  }
+}
+
 /** The bytes of any stream. */
 export class StreamSource implements Source {
   readonly #stream: Duplex;
+  readonly #slab: Slab;
   #receive: Receive = () => true;
   readonly #onData = (chunk: unknown): void => {
     if (!this.#pass(chunk)) this.#stream.pause();
   };
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, slab: Slab) {
     this.#stream = stream;
+    this.#slab = slab;
   }
 
-  start(receive: Receive): void {
+  start(receive: Receive, atOnce: boolean): void {
     this.#receive = receive;
     this.#stream.on('data', this.#onData);
+    // It may have come paused.
+    if (atOnce) this.#stream.resume();
+    else this.#stream.pause();
   }
 
   resume(): void {
@@ -40,25 +76,25 @@ export class StreamSource implements Source {
   }
 
   #pass(chunk: unknown): boolean {
-    if (Buffer.isBuffer(chunk)) return this.#receive(chunk);
-    if (chunk instanceof Uint8Array) return this.#receive(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    if (chunk instanceof Uint8Array) return this.#receive(this.#own(chunk));
     if (typeof chunk === 'string') return this.#receive(Buffer.from(chunk));
     this.#stream.destroy(new TypeError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }
-}
 
-/** Memory is set aside in slabs of this size; what is too small for one more read is left. */
-const SLAB = 64 * 1024;
-const ENOUGH = 16 * 1024;
+  #own(chunk: Uint8Array): Buffer {
+    if (chunk.length > SMALL) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    this.#slab.room(SMALL).set(chunk);
+    return this.#slab.take(chunk.length);
+  }
+}
 
 /**
  * The bytes of a socket of our own, read straight into slabs (`onread` of `net.connect`): without the stream's own
  * buffer there is nothing for a reset to throw away, and it is faster.
  */
 export class SlabSource implements Source {
-  #slab = Buffer.alloc(0);
-  #used = 0;
+  readonly #slab: Slab;
   #socket: Socket | undefined;
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
   #early: Buffer[] = [];
@@ -68,25 +104,24 @@ export class SlabSource implements Source {
   };
 
   readonly onread: OnReadOpts = {
-    buffer: () => this.#room(),
-    callback: (length) => {
-      const chunk = this.#slab.subarray(this.#used, this.#used + length);
-      this.#used += length;
-      return this.#receive(chunk);
-    },
+    buffer: () => this.#slab.room(ENOUGH),
+    callback: (length) => this.#receive(this.#slab.take(length)),
   };
+
+  constructor(slab: Slab) {
+    this.#slab = slab;
+  }
 
   of(socket: Socket): this {
     this.#socket = socket;
     return this;
   }
 
-  start(receive: Receive): void {
+  start(receive: Receive, atOnce: boolean): void {
     this.#receive = receive;
-    const early = this.#early;
+    const wanted = this.#early.map(receive);
     this.#early = [];
-    const wanted = early.map(receive);
-    if (wanted.includes(false)) this.#socket?.pause();
+    if (!atOnce || wanted.includes(false)) this.#socket?.pause();
   }
 
   resume(): void {
@@ -94,12 +129,4 @@ export class SlabSource implements Source {
   }
 
   drain(): void {}
-
-  #room(): Buffer {
-    if (this.#slab.length - this.#used < ENOUGH) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB);
-      this.#used = 0;
-    }
-    return this.#slab.subarray(this.#used);
-  }
 }

@@ -22,6 +22,7 @@ export class Writer {
   readonly #socket: Duplex;
   readonly #stalled: Deadline | undefined;
   readonly #slices = new Fifo<{ bytes: Uint8Array; taken: Taken }>();
+  #ended = false;
   #count = 0;
   #since = 0;
 
@@ -33,7 +34,16 @@ export class Writer {
 
   /** Returns whether the system took everything at once. */
   write(parts: readonly Uint8Array[], taken: Taken): boolean {
-    return this.#stalled ? this.#writeSliced(parts, taken) : this.#writeWhole(parts, taken);
+    if (parts.length === 0) this.#breathe(() => taken(null, 0));
+    else if (this.#stalled) this.#writeSliced(parts, taken);
+    else this.#writeWhole(parts, taken);
+    return this.#slices.length <= 1 && this.#socket.writableLength === 0;
+  }
+
+  /** Says goodbye, once everything is written. */
+  end(): void {
+    this.#ended = true;
+    if (this.#slices.length === 0) this.#socket.end();
   }
 
   /** Something came in from the event loop, so it has turned. */
@@ -41,7 +51,7 @@ export class Writer {
     this.#count = 0;
   }
 
-  #writeWhole(parts: readonly Uint8Array[], taken: Taken): boolean {
+  #writeWhole(parts: readonly Uint8Array[], taken: Taken): void {
     const socket = this.#socket;
     const last = parts.length - 1;
     if (last > 0) socket.cork();
@@ -52,10 +62,9 @@ export class Writer {
       });
     });
     if (last > 0) socket.uncork();
-    return socket.writableLength === 0;
   }
 
-  #writeSliced(parts: readonly Uint8Array[], taken: Taken): boolean {
+  #writeSliced(parts: readonly Uint8Array[], taken: Taken): void {
     const idle = this.#slices.length === 0;
     for (const part of parts) {
       let start = 0;
@@ -63,13 +72,16 @@ export class Writer {
       while ((start += SLICE) < part.length);
     }
     if (idle) this.#writeSlice();
-    return this.#slices.length === 1 && this.#socket.writableLength === 0;
   }
 
   /** The first slice is the one that the socket has: it stays until it is taken. */
   #writeSlice(): void {
     const slice = this.#slices.first;
-    if (slice === undefined) return this.#stalled?.disarm();
+    if (slice === undefined) {
+      this.#stalled?.disarm();
+      if (this.#ended) this.#socket.end();
+      return;
+    }
     this.#stalled?.arm();
     this.#socket.write(slice.bytes, (error) => {
       if (error) return slice.taken(error, 0);

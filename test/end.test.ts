@@ -283,8 +283,8 @@ for (const [state, prepare] of Object.entries(states)) {
       const scene = await prepare(peer, { ...quick, signal: controller.signal });
       const { conn } = scene;
       const told = record(conn);
-      const reading = readText(conn, () => false).catch((error: unknown) => error);
-      const write = conn.write('one more').catch((error: { code: string }) => error.code);
+      const reading: Promise<unknown> = readText(conn, () => false).catch((error: unknown) => error);
+      const write = conn.write('one more').then(() => undefined, (error: { code: string }) => error.code);
 
       run(scene, controller);
 
