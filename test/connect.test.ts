@@ -103,6 +103,13 @@ test('rejects bad input at once, names the option, shows the value, and dials no
     [[port, { onLink: 1 }], TypeError, 'onLink', '1'],
     [[port, { codec: 'lines' }], TypeError, 'codec', 'lines'],
     [[port, { discard: 1 }], TypeError, 'discard', '1'],
+    [[port, { host: 'tcp://x' }], TypeError, 'host', 'tcp://x'],
+    [[port, { retry: { factor: Infinity } }], RangeError, 'retry.factor', 'Infinity'],
+    [[port, { tls: { key: 'garbage' } }], TypeError, 'tls'],
+    [[port, { heartbeat: { interval: 1, message: 42 } }], TypeError, 'heartbeat.message', '42'],
+    [[{ endpoints: ['localhost:1', 'tcp://x'] }], TypeError, 'endpoints[1]', 'tcp://x'],
+    [[{ endpoints: [70_000] }], RangeError, 'endpoints[0]', '70000'],
+    [[new URL('unix:/tmp/%zz')], TypeError, 'address', '%zz'],
   ];
   for (const [args, kind, ...words] of bad) {
     const error = await rejection((connect as (...args: unknown[]) => Promise<unknown>)(...args));

@@ -1,5 +1,5 @@
 import { Duplex } from 'node:stream';
-import { connect, type Link, lines } from 'recon';
+import { connect, lengthPrefixed, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -270,6 +270,119 @@ test('the loop ends at a clean end, and throws when the connection failed, after
     assert.is(error, failure);
     assert.equal(read, ['last words']);
   }
+});
+
+test('bytes of an unfinished message count against the high-water mark, too', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { codec: lengthPrefixed(), highWaterMark: 64 * 1024 });
+  const link = await peer.nextLink();
+  const frame = lengthPrefixed().encode(Buffer.alloc(256 * 1024)) as Buffer;
+  const sent = (async () => {
+    for (let n = 0; n < 64; n++) {
+      await link.send(frame.subarray(0, -1));
+      await link.send(frame.subarray(-1));
+    }
+  })();
+  await eventually(() => link.socket.writableLength > 0);
+  assert.ok(await isPending(sent));
+  assert.ok(conn.stats.bytesRead < 2 * frame.length, `${conn.stats.bytesRead} bytes read`);
+  conn.destroy();
+  await rejection(sent);
+});
+
+test('a handshake that fails again and again does not fill the memory with what it left unread', async () => {
+  const greeting = `${'x'.repeat(1023)}\n`.repeat(60);
+  await using peer = await Peer.start({ onLink: (link) => void link.send(greeting) });
+  let attempts = 0;
+  await using conn = await connect(peer.port, {
+    ...quick,
+    codec: lines(),
+    highWaterMark: 128 * 1024,
+    onLink: async (link) => {
+      await link.read();
+      attempts += 1;
+      if (attempts < 30) throw new Error('not yet');
+    },
+  });
+  const { bytesRead, bytesDiscarded } = conn.stats;
+  assert.ok(bytesRead - bytesDiscarded <= 256 * 1024, `${bytesDiscarded} of ${bytesRead} bytes dropped`);
+});
+
+test('what follows a message that cannot be read is not delivered, from a buffer neither', async () => {
+  let stream: Duplex | undefined;
+  await using conn = await connect({
+    highWaterMark: 1,
+    codec: lines({ maxLength: 4 }),
+    retry: { retries: 0 },
+    dial: () => (stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() })),
+  });
+  stream!.push('good\n');
+  stream!.push('too long');
+  stream!.push('\nforged\n');
+  const read: string[] = [];
+  const error = await rejection(
+    (async () => {
+      for await (const line of conn) read.push(line);
+    })(),
+  );
+  assert.is(error.code, 'ERR_RECON_CODEC');
+  assert.equal(read, ['good']);
+});
+
+test('links() passes over attempts that failed', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
+  let attempts = 0;
+  await using conn = await connect(peer.port, quick, () => {
+    attempts += 1;
+    if (attempts === 2 || attempts === 3) throw new Error('not yet');
+  });
+  const links = conn.links();
+  assert.is((await links.next()).value!.number, 1);
+  const second = links.next();
+  (await peer.nextLink()).end();
+  assert.is((await second).value!.number, 2);
+  assert.is(attempts, 4);
+});
+
+test('a link that is iterated alone reads on, though an older one has filled the inbox', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, highWaterMark: 8 });
+  await (await peer.nextLink()).send('old and unread');
+  await eventually(() => conn.stats.bytesRead === 14);
+  const link = await conn.reconnect();
+  const far = await peer.nextLink();
+  const chunks = link[Symbol.asyncIterator]();
+  for (const text of ['one', 'two', 'three']) {
+    await far.send(text);
+    assert.is(String((await chunks.next()).value), text);
+  }
+});
+
+test('a stream that dial brings paused is read, and one that is dead fails the attempt but loses nothing', async () => {
+  const streams = ['dead', 'alive'].map((text) => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    stream.push(`${text};`);
+    stream.pause();
+    return stream;
+  });
+  streams[0]!.destroy();
+  let dials = 0;
+  await using conn = await connect({ ...quick, closeTimeout: 0, dial: () => streams[dials++]! });
+  assert.is(conn.stats.links, 1);
+  assert.is(conn.stats.attempts, 2);
+  assert.is(await readText(conn, (text) => text.endsWith('alive;')), 'dead;alive;');
+});
+
+test('a decoder that cannot be made leaves no socket', async () => {
+  await using peer = await Peer.start();
+  const codec = {
+    ...lines(),
+    decoder: () => {
+      throw new Error('no decoder');
+    },
+  };
+  assert.is((await rejection(connect(peer.port, { codec, retry: { retries: 0 } }))).message, 'no decoder');
+  await (await peer.nextLink()).closed;
 });
 
 test.run();

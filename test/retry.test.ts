@@ -156,4 +156,52 @@ test('a wait of more than 2³¹ ms is clamped, not fired at once', async () => {
   conn.destroy();
 });
 
+test('maxRetryTime does not count the time that a link was up', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { minUptime: 60_000, retry: { minTimeout: 1, maxRetryTime: 60 } });
+  const link = await peer.nextLink();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const up = next(conn, 'reconnect');
+  link.end();
+  await up;
+  await peer.stop();
+  assert.is((await rejection(conn.closed)).code, 'ECONNREFUSED');
+});
+
+test('the backoff goes on where it was when a link was lost young, and the hooks count the whole outage', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.end() });
+  const counts: number[][] = [];
+  const retry = {
+    minTimeout: 1,
+    retries: 4,
+    randomize: false,
+    onFailedAttempt: (context: { attemptNumber: number; retriesConsumed: number; retriesLeft: number }) =>
+      void counts.push([context.attemptNumber, context.retriesConsumed, context.retriesLeft]),
+  };
+  await using conn = await connect(peer.port, { minUptime: 60_000, retry });
+  assert.is(await codeOf(conn.closed), 'ERR_RECON_DROPPED');
+  assert.equal(counts, [[1, 0, 4], [2, 1, 3], [3, 2, 2], [4, 3, 1], [5, 4, 0]]);
+});
+
+test('attempts that fail at once, without a wait, still let the event loop turn', async () => {
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new Error('heard')), 20);
+  const attempt = connect({
+    signal: controller.signal,
+    retry: { minTimeout: 0 },
+    dial: () => {
+      throw new Error('at once');
+    },
+  });
+  assert.is((await rejection(attempt)).message, 'heard');
+});
+
+test('what is thrown but is no Error fails the attempt, as an Error with a cause', async () => {
+  await using peer = await Peer.start();
+  const attempt = connect(peer.port, { retry: { retries: 1, minTimeout: 1 } }, () => Promise.reject('nope'));
+  const error = await rejection(attempt);
+  assert.is(error.cause, 'nope');
+  assert.is(peer.links.length, 2);
+});
+
 test.run();

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Duplex, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { connect, lines } from 'recon';
+import { connect, jsonLines, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { isPending, next, quick, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -137,6 +137,62 @@ test('there is one, and a second reader does not harm the connection', async () 
   assert.is((await failed).code, 'ERR_RECON_READING');
   await (await peer.nextLink()).send('still here');
   assert.is(String((await waiting).value), 'still here');
+});
+
+test('a slow reader gets all that was received before a failure', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { codec: lines(), retry: { retries: 0 } });
+  const link = await peer.nextLink();
+  const sent = Array.from({ length: 50 }, (_, n) => `line ${n}`);
+  await link.send(`${sent.join('\n')}\n`);
+  const read: string[] = [];
+  const slow = new Writable({
+    objectMode: true,
+    highWaterMark: 1,
+    write(line: string, _encoding, callback) {
+      read.push(line);
+      setImmediate(callback);
+    },
+  });
+  const piped = pipeline(conn.stream(), slow);
+  await eventually(() => read.length > 0);
+  link.reset();
+  await rejection(piped);
+  assert.equal(read, sent);
+});
+
+for (const how of ['destroy', 'end'] as const) {
+  test(`a pipeline into it does not hang when the connection is told to ${how}()`, async () => {
+    await using peer = await Peer.start();
+    const conn = await connect(peer.port);
+    const piped = pipeline(new Readable({ read() {} }), conn.stream());
+    void conn[how]();
+    assert.is((await rejection(piped)).code, 'ERR_STREAM_PREMATURE_CLOSE');
+  });
+}
+
+test('a null among the messages fails it, rather than pass for its end', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { codec: jsonLines() });
+  await (await peer.nextLink()).send('1\nnull\n2\n');
+  const read: unknown[] = [];
+  const error = await rejection(
+    (async () => {
+      for await (const value of conn.stream()) read.push(value);
+    })(),
+  );
+  assert.is(error.code, 'ERR_RECON_CODEC');
+  assert.equal(read, [1]);
+});
+
+test('heeds the encoding of what is written', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  conn.stream().write('c3a9', 'hex');
+  conn.stream().write('4pyT', 'base64');
+  const link = await peer.nextLink();
+  await link.untilLength(5);
+  assert.is(link.text, 'é✓');
 });
 
 test.run();

@@ -1,5 +1,6 @@
+import { getEventListeners, once } from 'node:events';
 import { Duplex } from 'node:stream';
-import { connect, lines } from 'recon';
+import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, record, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -248,6 +249,70 @@ test('memory stays within a small multiple of the bound, for a million one-byte 
   const grown = used() - before;
   assert.ok(grown < 32 * 1024 * 1024, `grew by ${grown} bytes`);
   conn.destroy();
+});
+
+test('drain follows a refusal, so that nobody waits for ever', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { maxBufferedAmount: 10 });
+  const drained = next(conn, 'drain');
+  void conn.write('12345678');
+  assert.is(await codeOf(conn.write('12345678')), 'ERR_RECON_BUFFER_FULL');
+  await drained;
+});
+
+test('an empty write resolves in its turn, and a loop of them lets the event loop turn', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  const order: string[] = [];
+  await Promise.all(['x', '', 'y'].map((data) => conn.write(data).then(() => order.push(data))));
+  assert.equal(order, ['x', '', 'y']);
+  let fired = false;
+  setTimeout(() => (fired = true), 5);
+  while (!fired) await conn.write('');
+});
+
+test('many writes that one signal can take back put one listener on it', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  await peer.stop();
+  await next(conn, 'drop');
+  const [one, two] = [new AbortController(), new AbortController()];
+  const listeners = (): number => [one, two].flatMap(({ signal }) => getEventListeners(signal, 'abort')).length;
+  const writes = Array.from({ length: 1_000 }, (_, n) => conn.write('x', { signal: (n % 2 ? one : two).signal }));
+  assert.is(listeners(), 2);
+  one.abort();
+  assert.is(conn.bufferedAmount, 500);
+  await Promise.allSettled(writes.filter((_, n) => n % 2));
+  await peer.start();
+  await Promise.all(writes.filter((_, n) => n % 2 === 0));
+  assert.is(listeners(), 0);
+});
+
+test('small writes with signals of their own are bounded, too', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 64 * 1024 });
+  await peer.stop();
+  await next(conn, 'drop');
+  let taken = 0;
+  for (; taken < 100_000; taken++) {
+    const write = conn.write('', { signal: new AbortController().signal });
+    if (conn.stats.attempts >= 0 && taken % 1_000 === 999 && !(await isPending(write))) break;
+  }
+  assert.ok(taken < 10_000, `${taken} writes`);
+  conn.destroy();
+});
+
+test('with a writeTimeout, a goodbye still waits for what the link itself was writing', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { writeTimeout: 5_000 });
+  const [link] = (await once(conn, 'connect')) as [Link];
+  const far = await peer.nextLink();
+  await link.write('');
+  const write = link.write(Buffer.alloc(8 * 1024 * 1024));
+  await conn.end();
+  await write;
+  assert.is(far.received.length, 8 * 1024 * 1024);
+  assert.is(link.reason, undefined);
 });
 
 test.run();
