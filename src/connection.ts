@@ -4,7 +4,7 @@ import * as check from './check.js';
 import { bytes, encode } from './codecs.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
-import { ReconError } from './errors.js';
+import { type Reason, ReconError } from './errors.js';
 import { type ConnectionEvents, type Counters, publish, type Stats } from './events.js';
 import { Hold } from './hold.js';
 import { Inbox } from './inbox.js';
@@ -180,15 +180,16 @@ export class Connection<In = Buffer, Out = string | Uint8Array> extends EventEmi
   /** Nothing is left, and everybody is told. */
   #over(): void {
     const outcome = this.#outcome as Outcome;
-    if (outcome === 'clean') {
-      this.#opened.resolve();
-      this.#closed.resolve();
-    } else {
-      this.#opened.reject(outcome.error);
-      this.#closed.reject(outcome.error);
-      this.#tell('error', outcome.error);
-    }
+    if (outcome !== 'clean') this.#tell('error', outcome.error as Reason);
     this.#tell('close');
+    // In the order of the events: whoever exits after `await conn.end()` has heard `close`.
+    process.nextTick(() => {
+      if (outcome === 'clean') this.#closed.resolve();
+      else {
+        this.#opened.reject(outcome.error);
+        this.#closed.reject(outcome.error);
+      }
+    });
   }
 
   /**

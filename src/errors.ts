@@ -20,6 +20,9 @@ export type ReconErrorCode =
   | 'ERR_RECON_READING'
   | 'ERR_RECON_CODEC';
 
+/** Why something failed: mostly an `Error` of the system's with a `code`, or a {@link ReconError}. */
+export type Reason = Error & { readonly code?: string };
+
 /**
  * Every error that is the library's own. The system's (`ECONNREFUSED`, `ECONNRESET`, …) come through as they are.
  *

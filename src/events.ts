@@ -1,12 +1,13 @@
 import { channel } from 'node:diagnostics_channel';
 import { debuglog, inspect } from 'node:util';
+import type { Reason } from './errors.js';
 import type { Link } from './link.js';
 
 /** A link that was up is lost. */
 export interface Drop<In, Out> {
   readonly link: Link<In, Out>;
   /** Why; undefined for a peer's plain goodbye (FIN). */
-  readonly reason: unknown;
+  readonly reason: Reason | undefined;
   /** Bytes of a message that was begun and not finished. */
   readonly discarded: number;
 }
@@ -15,7 +16,7 @@ export interface Drop<In, Out> {
 export interface Retry {
   /** 1 for the first attempt of an outage, and so on. */
   readonly attempt: number;
-  readonly error: Error;
+  readonly error: Reason;
   /** Milliseconds until the next attempt. */
   readonly delay: number;
 }
@@ -33,7 +34,7 @@ export interface ConnectionEvents<In, Out> {
   /** All that had to wait has been flushed, or has gone: once for each backlog. */
   drain: [];
   /** The connection failed: whenever `closed` rejects, once, and only to those who listen. */
-  error: [error: unknown];
+  error: [error: Reason];
   /** All over. */
   close: [];
 }
@@ -51,7 +52,7 @@ export interface Stats {
   /** Bytes received that nobody read or will read. */
   readonly bytesDiscarded: number;
   /** Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. */
-  readonly lastError: unknown;
+  readonly lastError: Reason | undefined;
 }
 
 export type Counters = { -readonly [name in keyof Stats]: Stats[name] };

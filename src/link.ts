@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Codec, decode, type Decoder, encode } from './codecs.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
-import { ReconError } from './errors.js';
+import { type Reason, ReconError } from './errors.js';
 import type { Counters } from './events.js';
 import type { Inbox, Section } from './inbox.js';
 import type { Heartbeat } from './options.js';
@@ -27,9 +27,10 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   /** When it was connected, in milliseconds since the epoch. */
   readonly openedAt: number;
   /** Why it was lost; undefined while it is not, and after a peer's plain goodbye. */
-  readonly reason: unknown;
+  readonly reason: Reason | undefined;
   /**
-   * Writes one message on this link alone, past the connection's queue: for `onLink`. Fulfilled when the system has
+   * Writes one message on this link alone, past the connection's queue: for `onLink`, and for protocols that ask anew
+   * on each of `conn.links()`. Fulfilled when the system has
    * taken it; rejects with `ERR_RECON_DROPPED` when the link is lost before, and as `conn.write()` for what can't be sent.
    */
   write(message: Out): Promise<void>;
@@ -59,7 +60,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   readonly socket: Duplex;
   readonly peer: string;
   readonly openedAt = Date.now();
-  reason: unknown;
+  reason: Reason | undefined;
   /** False from the moment it is lost. */
   open = true;
   /** Bytes of a message that was begun and not finished when it was lost. */
@@ -189,7 +190,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   destroy(reason?: unknown): void {
     if (!this.open) return;
     this.open = false;
-    this.reason = reason;
+    this.reason = reason as Reason | undefined;
     this.#lostAt = performance.now();
     this.#idle.disarm();
     this.#stalled.disarm();

@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { ReconError } from './errors.js';
+import { type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
 import type { Settings } from './options.js';
@@ -115,7 +115,7 @@ export class Links<In, Out> {
       return await this.#open(attempt, signal);
     } catch (error) {
       if (signal.aborted) return undefined as never;
-      counters.lastError = error;
+      counters.lastError = error as Reason;
       throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${String(error)}`, { cause: error });
     }
   }
@@ -160,12 +160,12 @@ export class Links<In, Out> {
     const base = outage.consumed;
     const factor = retry.factor > 0 ? retry.factor : 1;
     const minTimeout = grown(retry.minTimeout * outage.scale, factor, base);
-    const maxTimeout = retry.maxTimeout * outage.scale;
+    const maxTimeout = Math.round(retry.maxTimeout * outage.scale);
     const deadline = performance.now() + Math.max(0, maxRetryTime - outage.spent);
     let consumes = true;
 
     const delay = (retriesConsumed: number): number =>
-      Math.min(Math.round(grown(minTimeout, factor, retriesConsumed)), maxTimeout, deadline - performance.now());
+      Math.round(Math.min(grown(minTimeout, factor, retriesConsumed), maxTimeout, deadline - performance.now()));
     /** p-retry counts from where the last link was lost; the hooks are told of the whole outage. */
     const whole = (context: RetryContext): RetryContext => ({
       ...context,
