@@ -19,7 +19,7 @@ interface Outcome {
 }
 
 function run(file: string): Promise<Outcome> {
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
+  const child = spawn(process.execPath, ['--expose-gc', '--import', 'tsx', file], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, FORCE_COLOR: '0' },
   });
