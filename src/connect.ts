@@ -1,5 +1,6 @@
 import { Connection } from './connection.js';
-import { type ConnectArgument, type ConnectOptions, type OnLink, settle } from './options.js';
+import type { ConnectArgument, ConnectOptions, OnLink } from './options.js';
+import { settle } from './settings.js';
 
 /** A port, or any address that `connect()` takes. */
 type Address = number | string | URL;

@@ -1,18 +1,19 @@
-import { EventEmitter, setMaxListeners } from 'node:events';
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import * as check from './check.js';
 import { bytes, encode } from './codecs.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
 import { type Reason, ReconError } from './errors.js';
-import { type ConnectionEvents, type Counters, publish, type Stats } from './events.js';
+import { ConnectionEmitter, type ConnectionEvents, publish } from './events.js';
 import { Hold } from './hold.js';
 import { Inbox } from './inbox.js';
 import type { Link, LiveLink } from './link.js';
 import { Links } from './links.js';
-import type { Settings } from './options.js';
 import { Outbox } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
+import type { Settings } from './settings.js';
+import type { Counters, Stats } from './stats.js';
 
 /** Where a connection is in its life. It only tells: nothing is steered by it. */
 export type ReadyState = 'opening' | 'open' | 'reopening' | 'closing' | 'closed';
@@ -26,21 +27,6 @@ export interface WriteOptions {
 /** How a connection ended. */
 type Outcome = 'clean' | { readonly error: unknown };
 
-type Names<In, Out> = keyof ConnectionEvents<In, Out>;
-type Listener<In, Out, Name extends Names<In, Out>> = (...args: ConnectionEvents<In, Out>[Name]) => void;
-
-/** The events of a connection, and only those. */
-export interface Connection<In, Out> {
-  on<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  once<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  off<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  addListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  removeListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  prependListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  prependOnceListener<Name extends Names<In, Out>>(name: Name, listener: Listener<In, Out, Name>): this;
-  emit<Name extends Names<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): boolean;
-}
-
 /**
  * A connection outlives its links: it redials when one is lost, until it is ended.
  *
@@ -48,7 +34,10 @@ export interface Connection<In, Out> {
  * and throws when it failed, after all that had been received. Leaving the loop leaves the connection alone: a later
  * loop goes on where this one stopped. One reader at a time: a second one's `next()` rejects with `ERR_RECON_READING`.
  */
-export class Connection<In = Buffer, Out = string | Uint8Array> extends EventEmitter implements AsyncIterable<In> {
+export class Connection<In = Buffer, Out = string | Uint8Array>
+  extends ConnectionEmitter<In, Out>
+  implements AsyncIterable<In>
+{
   /**
    * Settles when all is over and the last socket is closed: resolves after `end()`, or `destroy()` without an error;
    * rejects with the very error that ended the connection. Never an unhandled rejection.
@@ -196,7 +185,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array> extends EventEmi
    * Events are told on the next tick, in order: a listener never runs in the middle of a change, and one that is
    * added right after `await connect()` hears `connect`.
    */
-  #tell<Name extends Names<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): void {
+  #tell<Name extends keyof ConnectionEvents<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): void {
     process.nextTick(() => {
       publish(name, this, args);
       if (name !== 'error' || this.listenerCount('error') > 0) this.emit(name, ...args);

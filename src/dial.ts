@@ -4,9 +4,19 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext, TLS
 import type { Endpoint } from './address.js';
 import { callback, isObject, wrongType } from './check.js';
 import { ReconError } from './errors.js';
-import type { DialContext, Settings } from './options.js';
 import { within } from './promises.js';
 import { Slab, SlabSource, type Source, StreamSource } from './source.js';
+
+/** What a custom `dial` is told. */
+export interface DialContext {
+  /** 1 for the first attempt of an outage, and so on: p-retry's `attemptNumber`. */
+  readonly attempt: number;
+  /** Aborts when the attempt's time is up or nobody wants it any more. */
+  readonly signal: AbortSignal;
+}
+
+/** Brings one transport: ready, or a `net.Socket` that is still connecting. */
+export type Dial = (context: DialContext) => Duplex | Promise<Duplex>;
 
 /** A transport that is ready. */
 export interface Dialled {
@@ -45,10 +55,13 @@ const callbackOrNone = (value: unknown, name: string): void => {
   if (value !== undefined) callback(value, name);
 };
 
-export type DialSettings = Pick<
-  Settings<unknown, unknown>,
-  'endpoints' | 'dial' | 'noDelay' | 'keepAlive' | 'keepAliveInitialDelay'
->;
+export interface DialSettings {
+  readonly endpoints: readonly Endpoint[];
+  readonly dial: Dial | undefined;
+  readonly noDelay: boolean;
+  readonly keepAlive: boolean;
+  readonly keepAliveInitialDelay: number;
+}
 
 /** Dials the endpoints in turn, or whatever `dial` brings. */
 export class Dialer {

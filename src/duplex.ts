@@ -1,9 +1,16 @@
 import { Duplex } from 'node:stream';
-import type { Connection } from './connection.js';
 import { ReconError } from './errors.js';
 
+/** What a stream needs of a connection. */
+export interface Streamable<In, Out> extends AsyncIterable<In> {
+  readonly closed: Promise<void>;
+  write(message: Out): Promise<void>;
+  end(): Promise<void>;
+  destroy(error?: unknown): unknown;
+}
+
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
-export function streamOf<In, Out>(connection: Connection<In, Out>, objectMode: boolean): Duplex {
+export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: boolean): Duplex {
   const reader = connection[Symbol.asyncIterator]();
 
   const stream = new Duplex({

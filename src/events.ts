@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
+import { EventEmitter } from 'node:events';
 import { debuglog, inspect } from 'node:util';
 import type { Reason } from './errors.js';
 import type { Link } from './link.js';
@@ -39,23 +40,22 @@ export interface ConnectionEvents<In, Out> {
   close: [];
 }
 
-/** Counters of a connection's whole life, as they are at the moment. */
-export interface Stats {
-  /** Links that came up. */
-  readonly links: number;
-  /** Attempts to bring one up. */
-  readonly attempts: number;
-  /** Bytes received, counted as they arrive. */
-  readonly bytesRead: number;
-  /** Bytes that the system has taken. */
-  readonly bytesWritten: number;
-  /** Bytes received that nobody read or will read. */
-  readonly bytesDiscarded: number;
-  /** Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. */
-  readonly lastError: Reason | undefined;
-}
+type Names = keyof ConnectionEvents<unknown, unknown>;
+type Listener<In, Out, Name extends Names> = (...args: ConnectionEvents<In, Out>[Name]) => void;
 
-export type Counters = { -readonly [name in keyof Stats]: Stats[name] };
+/** An `EventEmitter` that knows the names of a connection's events, and their arguments. */
+export class ConnectionEmitter<In, Out> extends EventEmitter {}
+
+export interface ConnectionEmitter<In, Out> {
+  on<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  once<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  off<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  addListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  removeListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependOnceListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  emit<Name extends Names>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): boolean;
+}
 
 const debug = debuglog('recon');
 

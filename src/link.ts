@@ -4,12 +4,11 @@ import { type Codec, decode, type Decoder, encode } from './codecs.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { type Reason, ReconError } from './errors.js';
-import type { Counters } from './events.js';
 import type { Inbox, Section } from './inbox.js';
-import type { Heartbeat } from './options.js';
 import type { Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
+import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 
 /**
@@ -39,6 +38,14 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
    * of it is left, and with `ERR_RECON_READING` when somebody else reads.
    */
   read(): Promise<In>;
+}
+
+/** A message sent on an interval, to show that we are there and to find out whether the peer is. */
+export interface Heartbeat<Out> {
+  /** Milliseconds between two messages. */
+  readonly interval: number;
+  /** What to send, encoded like any other message. */
+  readonly message: Out;
 }
 
 /** What a link's life depends on, besides its socket. */

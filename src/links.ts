@@ -5,7 +5,7 @@ import { type Dialled, type Dialer, isCertificateError } from './dial.js';
 import { type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
-import type { Settings } from './options.js';
+import type { Settings } from './settings.js';
 import { within } from './promises.js';
 
 export { AbortError } from 'p-retry';

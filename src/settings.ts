@@ -1,0 +1,201 @@
+import { inspect } from 'node:util';
+import { type Endpoint, isHost, parseAddress } from './address.js';
+import * as check from './check.js';
+import { bytes, type Codec, encode } from './codecs.js';
+import { checkTls, type DialSettings } from './dial.js';
+import type { Heartbeat } from './link.js';
+import type { ConnectOptions, OnLink, RetryOptions } from './options.js';
+
+/** The options with every default filled in and every value checked. */
+export interface Settings<In, Out> extends DialSettings {
+  readonly onLink: OnLink<In, Out> | undefined;
+  readonly codec: Codec<In, Out>;
+  readonly retry: RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
+  readonly minUptime: number;
+  readonly connectTimeout: number;
+  readonly closeTimeout: number;
+  readonly signal: AbortSignal | undefined;
+  readonly highWaterMark: number;
+  readonly discard: boolean;
+  readonly maxBufferedAmount: number;
+  readonly unflushed: 'resend' | 'reject';
+  readonly idleTimeout: number;
+  readonly writeTimeout: number;
+  readonly heartbeat: Heartbeat<Out> | undefined;
+}
+
+/** The longest a Node timer can be: past it, it fires at once. */
+const MAX_TIMER = 2 ** 31 - 1;
+/** A number of milliseconds as a timer can bear it; 0 where "no limit" is meant. */
+const timer = (value: number): number => (value === Infinity ? 0 : Math.min(value, MAX_TIMER));
+const pause = (value: number): number => Math.min(value, MAX_TIMER);
+
+const tls: check.Check = (value, name) => {
+  if (typeof value !== 'boolean' && !check.isObject(value)) {
+    throw check.wrongType(name, 'a boolean or options of tls.connect', value);
+  }
+  if (check.isObject(value)) checkTls(value, name);
+};
+
+const ENDPOINT: Readonly<Record<keyof Endpoint, check.Check>> = {
+  port: check.port,
+  host: (value, name) => {
+    check.text(value, name);
+    if (!isHost(value as string)) throw check.wrongType(name, 'a host name or an IP address', value);
+  },
+  path: check.text,
+  tls,
+};
+
+const RETRY: Readonly<Record<keyof RetryOptions, check.Check>> = {
+  retries: check.atLeast(0, 'retries'),
+  factor: (value, name) => {
+    check.atLeast(0, 'times')(value, name);
+    if (value === Infinity) throw check.outOfRange(name, 'a finite number', value);
+  },
+  minTimeout: check.milliseconds,
+  maxTimeout: check.milliseconds,
+  maxRetryTime: check.milliseconds,
+  randomize: check.boolean,
+  onFailedAttempt: check.callback,
+  shouldRetry: check.callback,
+  shouldConsumeRetry: check.callback,
+};
+
+/** Every option there is, and what it must be. */
+const OPTIONS: Readonly<Record<keyof ConnectOptions, check.Check>> = {
+  ...ENDPOINT,
+  endpoints: (value, name) => {
+    if (!Array.isArray(value) || value.length === 0) throw check.wrongType(name, 'a list with an entry', value);
+  },
+  dial: check.callback,
+  noDelay: check.boolean,
+  keepAlive: check.boolean,
+  keepAliveInitialDelay: check.milliseconds,
+  onLink: check.callback,
+  codec: (value, name) => {
+    if (!check.isObject(value)) throw check.wrongType(name, 'an object with decoder() and encode()', value);
+    check.callback(value['decoder'], `${name}.decoder`);
+    check.callback(value['encode'], `${name}.encode`);
+  },
+  retry: (value, name) => check.shape(value, name, RETRY),
+  minUptime: check.milliseconds,
+  connectTimeout: check.milliseconds,
+  closeTimeout: check.milliseconds,
+  signal: check.abortSignal,
+  highWaterMark: check.atLeast(1, 'bytes'),
+  discard: check.boolean,
+  maxBufferedAmount: check.atLeast(0, 'bytes'),
+  unflushed: check.oneOf('resend', 'reject'),
+  idleTimeout: check.milliseconds,
+  writeTimeout: check.milliseconds,
+  heartbeat: (value, name) => {
+    check.shape(value, name, { interval: check.atLeast(1, 'milliseconds'), message: () => {} });
+    const { interval, message } = value as Partial<Heartbeat<unknown>>;
+    if (interval === undefined) throw check.wrongType(`${name}.interval`, 'a number of milliseconds', interval);
+    if (message === undefined) throw check.wrongType(`${name}.message`, 'a message', message);
+  },
+};
+
+/** Lays `place` over `under`. A path and a port say the same thing, so the one that comes last takes the other away. */
+function overlay<T extends Endpoint>(under: T, place: T): T {
+  const merged: T = { ...under };
+  if (place.path !== undefined) {
+    delete merged.port;
+    delete merged.host;
+  } else if (place.port !== undefined || place.host !== undefined) delete merged.path;
+  for (const [key, value] of Object.entries(place)) {
+    // An address of the scheme tls: says that there is TLS, not with which options.
+    const keep = key === 'tls' && value === true && typeof merged.tls === 'object';
+    if (value !== undefined && !keep) Object.assign(merged, { [key]: value });
+  }
+  return merged;
+}
+
+/** Reads one argument of `connect()` as the options it stands for. */
+function read<In, Out>(argument: unknown): ConnectOptions<In, Out> {
+  if (argument === undefined) return {};
+  if (typeof argument === 'number') return { port: check.port(argument) };
+  if (typeof argument === 'string' || argument instanceof URL) return parseAddress(argument);
+  if (typeof argument === 'function') return { onLink: argument as OnLink<In, Out> };
+  if (!check.isObject(argument)) {
+    throw check.wrongType('an argument of connect()', 'a port, an address, a function or options', argument);
+  }
+  check.shape(argument, '', OPTIONS);
+  return argument as ConnectOptions<In, Out>;
+}
+
+/** One entry of `endpoints`, completed from what the options say. */
+function readEndpoint(entry: unknown, index: number, base: Endpoint): Endpoint {
+  const name = `endpoints[${index}]`;
+  let place: Endpoint;
+  if (typeof entry === 'number') place = { port: check.port(entry, name) };
+  else if (typeof entry === 'string' || entry instanceof URL) place = parseAddress(entry, name);
+  else {
+    check.shape(entry, name, ENDPOINT);
+    place = entry as Endpoint;
+  }
+  return complete(overlay(base, place), name);
+}
+
+function complete(place: Endpoint, name: string): Endpoint {
+  const { path, port, host = 'localhost', tls = false } = place;
+  if (path !== undefined) return { path, tls };
+  if (port === undefined) {
+    throw new TypeError(`recon: ${name} says nothing to connect to: a port, a path or dial is missing, got ${inspect(place)}`);
+  }
+  return { port: check.port(port), host, tls };
+}
+
+/** A message that the codec refuses is found out now, rather than never sent. */
+function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): Heartbeat<Out> | undefined {
+  if (heartbeat === undefined || heartbeat.interval === Infinity) return undefined;
+  try {
+    encode((codec ?? bytes) as Codec<In, Out>, heartbeat.message);
+  } catch (error) {
+    throw check.wrongType('heartbeat.message', 'a message that can be sent', heartbeat.message, error);
+  }
+  return { ...heartbeat, interval: pause(heartbeat.interval) };
+}
+
+/** Turns the arguments of `connect()`, in any order, into settings; throws a `TypeError` or a `RangeError`. */
+export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
+  const given = args.map((argument) => read<In, Out>(argument)).reduce(overlay, {});
+  const { port, host, path, tls } = given;
+  const base: Endpoint = overlay({}, { port, host, path, tls } as Endpoint);
+  const minTimeout = given.retry?.minTimeout ?? 100;
+  const maxTimeout = given.retry?.maxTimeout ?? Math.max(30_000, minTimeout);
+  return {
+    endpoints: given.dial
+      ? []
+      : given.endpoints
+        ? Array.from(given.endpoints, (entry, index) => readEndpoint(entry, index, base))
+        : [complete(base, 'connect()')],
+    dial: given.dial,
+    noDelay: given.noDelay ?? true,
+    keepAlive: given.keepAlive ?? true,
+    keepAliveInitialDelay: pause(given.keepAliveInitialDelay ?? 10_000),
+    onLink: given.onLink,
+    // Without a codec, the messages are the bytes: In and Out are at their defaults then.
+    codec: given.codec ?? (bytes as unknown as Codec<In, Out>),
+    retry: {
+      ...given.retry,
+      retries: given.retry?.retries ?? Infinity,
+      factor: given.retry?.factor ?? 2,
+      minTimeout: pause(minTimeout),
+      maxTimeout: pause(maxTimeout),
+      randomize: given.retry?.randomize ?? true,
+    },
+    minUptime: given.minUptime ?? 5_000,
+    connectTimeout: timer(given.connectTimeout ?? 10_000),
+    closeTimeout: pause(given.closeTimeout ?? 5_000),
+    signal: given.signal,
+    highWaterMark: given.highWaterMark ?? 1024 * 1024,
+    discard: given.discard ?? false,
+    maxBufferedAmount: given.maxBufferedAmount ?? 16 * 1024 * 1024,
+    unflushed: given.unflushed ?? 'resend',
+    idleTimeout: timer(given.idleTimeout ?? 0),
+    writeTimeout: timer(given.writeTimeout ?? 0),
+    heartbeat: readHeartbeat(given),
+  };
+}

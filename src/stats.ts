@@ -1,0 +1,19 @@
+import type { Reason } from './errors.js';
+
+/** Counters of a connection's whole life, as they are at the moment. */
+export interface Stats {
+  /** Links that came up. */
+  readonly links: number;
+  /** Attempts to bring one up. */
+  readonly attempts: number;
+  /** Bytes received, counted as they arrive. */
+  readonly bytesRead: number;
+  /** Bytes that the system has taken. */
+  readonly bytesWritten: number;
+  /** Bytes received that nobody read or will read. */
+  readonly bytesDiscarded: number;
+  /** Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. */
+  readonly lastError: Reason | undefined;
+}
+
+export type Counters = { -readonly [name in keyof Stats]: Stats[name] };
