@@ -1,4 +1,5 @@
 import { getEventListeners, once } from 'node:events';
+import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
@@ -37,6 +38,33 @@ test('waits while the link is down, and new writes never overtake queued ones', 
   await link.until('late');
   assert.is(link.text, `${Array.from({ length: 100 }, (_, n) => `${n},`).join('')}late`);
 });
+
+test('the scenario of the ancestor: what the first server said is written to the second', async () => {
+  const port = await Peer.freePort();
+  const sockets: unknown[] = [];
+  const connecting = connect(port, '127.0.0.1', (link) => sockets.push(link.socket));
+  await using one = await Peer.start({ port, onLink: (link) => void link.send('pow!').then(() => link.socket.destroy()) });
+  await using conn = await connecting;
+  const told = record(conn);
+  const read: string[] = [];
+  const reading = (async () => {
+    for await (const chunk of conn) {
+      read.push(chunk.toString());
+      await conn.write(chunk);
+      if (read.length === 2) break;
+    }
+  })();
+  await next(conn, 'drop');
+  await one.stop();
+  await using two = await Peer.start({ port, onLink: (link) => void link.send('end') });
+  await reading;
+  const link = await two.nextLink();
+  await link.until('end');
+  assert.equal(read, ['pow!', 'end']);
+  assert.ok('pow!end'.endsWith(link.text), link.text);
+  assert.ok(sockets.length === 2 && sockets.every((socket) => socket instanceof Socket));
+  assert.equal(told.filter((name) => name !== 'retry' && name !== 'drain'), ['connect', 'drop', 'reconnect']);
+}, 15_000);
 
 test('waits while the link is in onLink, and nothing overtakes its handshake', async () => {
   await using peer = await Peer.start();
