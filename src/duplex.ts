@@ -47,8 +47,11 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: b
 
   // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once.
   const onClosed = (error?: Error): void => {
-    if (stream.readableFlowing === null) stream.destroy(error);
-    else if (!error && !stream.writableEnded) stream.once('end', () => stream.destroy());
+    const isRead = stream.readableFlowing !== null;
+    if (isRead && (error || stream.writableEnded)) return;
+    if (isRead) stream.once('end', () => stream.destroy());
+    else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
+    else stream.destroy(error);
   };
   connection.closed.then(() => onClosed(), onClosed);
   return stream;

@@ -34,6 +34,14 @@ test('goes through pipeline() in both directions, whole', async () => {
   await conn.closed;
 });
 
+test('a pipeline that only writes ends when all is flushed and both have said goodbye', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port);
+  await pipeline(Readable.from([Buffer.from('one,'), Buffer.from('two')]), conn.stream());
+  await (await peer.nextLink()).until('one,two');
+  await conn.closed;
+});
+
 test('goes on across links', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, quick);
