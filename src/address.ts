@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { port as checkPort, wrongType } from './check.js';
 
@@ -51,7 +52,7 @@ export function parseAddress(address: string | URL, name = 'address'): Endpoint 
     return { host, port: checkPort(port, `the port of ${name}`), tls: scheme.toLowerCase() === 'tls' };
   }
   if (host !== undefined && !rest.endsWith('/')) return port === undefined ? { host } : { host, port: checkPort(port, `the port of ${name}`) };
-  if (/^[\da-f:.]*:[\da-f:.]*:[\da-f:.]*(%\S+)?$/i.test(rest)) return { host: rest };
+  if (isIPv6(rest)) return { host: rest };
   const hint = text.includes('/') ? ' (a Unix socket is written unix:/path)' : '';
   throw wrongType(name, `a host, host:port, [IPv6]:port, tcp://, tls:// or unix:${hint}`, text);
 }

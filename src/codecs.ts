@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { isUint8Array } from 'node:util/types';
 import { atLeast, oneOf, outOfRange, shape, wrongType } from './check.js';
 import { ReconError } from './errors.js';
@@ -207,17 +208,26 @@ export function text(): Codec<string, string> {
   };
 }
 
-/** How many bytes at the end begin a UTF-8 character (RFC 3629) whose last bytes are missing. */
+/** How many bytes at the end begin a UTF-8 character (RFC 3629, table of section 4) whose last bytes are missing. */
 function unfinished(text: Buffer): number {
   for (let back = 1; back <= Math.min(3, text.length); back++) {
-    const byte = text[text.length - back] ?? 0;
-    if (byte < 0x80) return 0;
-    if (byte >= 0xc0) {
-      const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-      return back < size ? back : 0;
-    }
+    const start = text.length - back;
+    const lead = text[start] ?? 0;
+    if (lead < 0x80) return 0;
+    if (lead < 0xc0) continue;
+    const size = lead < 0xc2 || lead > 0xf4 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return back < size && (back === 1 || mayFollow(lead, text[start + 1] ?? 0)) ? back : 0;
   }
   return 0;
+}
+
+/** Some first bytes don't take every second one: it would be an overlong form, a surrogate, or beyond U+10FFFF. */
+function mayFollow(lead: number, second: number): boolean {
+  if (lead === 0xe0) return second >= 0xa0;
+  if (lead === 0xed) return second < 0xa0;
+  if (lead === 0xf0) return second >= 0x90;
+  if (lead === 0xf4) return second < 0x90;
+  return true;
 }
 
 /**
@@ -255,7 +265,7 @@ function stringify(value: unknown): string {
   } catch (error) {
     throw unreadable('a message is no JSON', error);
   }
-  if (json === undefined) throw unreadable(`a message is no JSON: ${String(value)}`);
+  if (json === undefined) throw unreadable(`a message is no JSON: ${inspect(value, { depth: 0 })}`);
   return json;
 }
 

@@ -91,11 +91,13 @@ export class Inbox<In, L> {
 
   /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
   messagesOf(section: Section<In, L>): Reader<In> {
-    const mayPass = (): boolean => section.held || this.#visited === section;
+    // Nobody else has a use for what is held, visited, or dropped.
+    const isOwn = (): boolean => section.held || section === this.#visited || section.dropping || (section.closed && section.empty);
     const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
-      slot: () => (mayPass() ? section.slot : this.slot),
+      slot: () => (isOwn() ? section.slot : this.slot),
       hungry: () => section.awaited(reader),
+      left: () => section.attend(),
     });
     return reader;
   }
@@ -182,7 +184,7 @@ export class Section<In, L> {
   onRoom: () => void = () => {};
   readonly #inbox: Inbox<In, L>;
   readonly #batches = new Fifo<Batch<In>>();
-  /** Bytes that came without completing a message, as far as the decoder tells. */
+  /** Bytes that came without completing a message, if the decoder doesn't count them itself. */
   #carried = 0;
   #reader: Reader<In> | undefined;
   #held = true;
@@ -230,9 +232,9 @@ export class Section<In, L> {
     if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
     if (this.#dropping) this.#inbox.options.onDropped(bytes);
     else {
-      this.#inbox.size += bytes;
       this.#carried += bytes;
       if (messages.length === 0) return;
+      this.#inbox.size += this.#carried;
       if (!this.#join(messages, this.#carried)) this.#batches.push({ messages, bytes: this.#carried, read: 0 });
       this.#carried = 0;
       this.#inbox.wake(this);
@@ -283,8 +285,6 @@ export class Section<In, L> {
     if (this.#closed) return;
     this.#held = false;
     this.#closed = true;
-    this.#inbox.size -= this.#carried;
-    this.#carried = 0;
     this.#inbox.closed(this);
   }
 

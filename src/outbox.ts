@@ -142,7 +142,10 @@ export class Outbox {
     else if (!this.#flushing) {
       // The rest of this turn's writes join this one.
       this.#flushing = true;
-      queueMicrotask(() => this.#flush());
+      const sink = this.#sink;
+      queueMicrotask(() => {
+        if (this.#sink === sink) this.#flush();
+      });
     }
     return batch.settled.promise;
   }

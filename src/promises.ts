@@ -36,12 +36,15 @@ export const rejected = (reason: unknown): Promise<never> => handled(Promise.rej
 export function within<T>(signal: AbortSignal, work: T | PromiseLike<T>, late?: (value: T) => void): Promise<T> {
   const promise = Promise.resolve(work);
   return new Promise((resolve, reject) => {
+    let inTime = true;
     const abort = (): void => {
+      inTime = false;
       reject(signal.reason);
-      promise.then(late, ignore);
     };
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort);
+    promise
+      .finally(() => signal.removeEventListener('abort', abort))
+      .then((value) => (inTime ? resolve(value) : late?.(value)), reject);
   });
 }

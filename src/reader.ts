@@ -20,7 +20,7 @@ export interface Readable<T> {
   slot(): Slot;
   /** The reader waits, having found nothing. */
   hungry?(): void;
-  /** The reader has gone. */
+  /** The reader has gone, having held the slot. */
   left?(): void;
 }
 
@@ -30,6 +30,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   readonly #waiting = new Fifo<Deferred<Result<T>>>();
   #held: Slot | undefined;
   #done = false;
+  #serving = false;
 
   constructor(source: Readable<T>) {
     this.#source = source;
@@ -72,6 +73,14 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
 
   /** Something has changed: serves those who wait. */
   wake(): void {
+    // Taking makes room, which may bring more at once: those who wait are served in their order all the same.
+    if (this.#serving) return;
+    this.#serving = true;
+    this.#serve();
+    this.#serving = false;
+  }
+
+  #serve(): void {
     for (let pending = this.#waiting.first; pending !== undefined; pending = this.#waiting.first) {
       try {
         const result = this.#take();
@@ -107,15 +116,17 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     return true;
   }
 
-  #release(): void {
-    if (this.#held) this.#held.owner = undefined;
+  /** Returns whether there was something to release. */
+  #release(): boolean {
+    const held = this.#held;
+    if (held) held.owner = undefined;
     this.#held = undefined;
+    return held !== undefined;
   }
 
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
-    this.#release();
-    this.#source.left?.();
+    if (this.#release()) this.#source.left?.();
   }
 }

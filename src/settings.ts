@@ -142,7 +142,7 @@ function complete(place: Endpoint, name: string): Endpoint {
   const { path, port, host = 'localhost', tls = false } = place;
   if (path !== undefined) return { path, tls };
   if (port === undefined) {
-    throw new TypeError(`recon: ${name} says nothing to connect to: a port, a path or dial is missing, got ${inspect(place)}`);
+    throw new TypeError(`recon: ${name} says nothing to connect to: a port, a path or dial is missing, got ${inspect(tls ? { ...place, tls: true } : place)}`);
   }
   return { port: check.port(port), host, tls };
 }
