@@ -52,8 +52,9 @@ export function port(value: unknown, name = 'port'): number {
 
 /** An object that has only the keys in `checks`, each passing its own. A key that is `undefined` counts as absent. */
 export function shape(value: unknown, name: string, checks: Readonly<Record<string, Check>>): void {
-  if (!isObject(value)) throw wrongType(name || 'options', 'an object', value);
-  for (const [key, entry] of Object.entries(value)) {
+  // A Map, a Date or an AbortSignal has no options to read.
+  if (Object.prototype.toString.call(value) !== '[object Object]') throw wrongType(name || 'options', 'an object', value);
+  for (const [key, entry] of Object.entries(value as object)) {
     const path = name === '' ? key : `${name}.${key}`;
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
     if (check === undefined) {

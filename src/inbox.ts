@@ -91,8 +91,9 @@ export class Inbox<In, L> {
 
   /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
   messagesOf(section: Section<In, L>): Reader<In> {
-    // Nobody else has a use for what is held, visited, or dropped.
-    const isOwn = (): boolean => section.held || section === this.#visited || section.dropping || (section.closed && section.empty);
+    // Nobody else has a use for what is held or visited, nor for where nothing is left.
+    const isOver = (): boolean => section.empty && (section.closed || section.dropping);
+    const isOwn = (): boolean => section.held || section === this.#visited || isOver();
     const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
       slot: () => (isOwn() ? section.slot : this.slot),

@@ -105,6 +105,7 @@ test('rejects bad input at once, names the option, shows the value, and dials no
     [[port, { discard: 1 }], TypeError, 'discard', '1'],
     [[port, { host: 'tcp://x' }], TypeError, 'host', 'tcp://x'],
     [[port, { retry: { factor: Infinity } }], RangeError, 'retry.factor', 'Infinity'],
+    [[port, new AbortController().signal], TypeError, 'options', 'AbortSignal'],
     [[port, { tls: { key: 'garbage' } }], TypeError, 'tls'],
     [[port, { heartbeat: { interval: 1, message: 42 } }], TypeError, 'heartbeat.message', '42'],
     [[{ endpoints: ['localhost:1', 'tcp://x'] }], TypeError, 'endpoints[1]', 'tcp://x'],

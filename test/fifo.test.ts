@@ -1,0 +1,60 @@
+import * as assert from 'uvu/assert';
+import { Fifo } from '../src/fifo.js';
+import { held } from './memory.js';
+import * as random from './random.js';
+import { suite } from './suite.js';
+
+const test = suite('fifo');
+
+test('it is as an array that is pushed, shifted and popped, whatever the order', () => {
+  for (let round = 0; round < 50; round++) {
+    const fifo = new Fifo<number | undefined>();
+    const array: (number | undefined)[] = [];
+    // Grows to some length, shrinks again, and is often empty.
+    for (const growth of [0.9, 0.3, 0.5, 0.1]) {
+      for (let step = random.between(0, 2_000); step > 0; step--) {
+        const item = random.chance(0.1) ? undefined : step;
+        if (random.chance(growth)) assert.is(fifo.push(item), void array.push(item));
+        else if (random.chance(0.8)) assert.is(fifo.shift(), array.shift());
+        else assert.is(fifo.pop(), array.pop());
+        assert.is(fifo.length, array.length);
+        assert.is(fifo.first, array[0]);
+        assert.is(fifo.last, array.at(-1));
+      }
+    }
+  }
+});
+
+test('a long one is shifted as fast as a short one', () => {
+  const fifo = new Fifo<number>();
+  const count = 400_000;
+  for (let item = 0; item < count; item++) fifo.push(item);
+  const started = performance.now();
+  for (let item = 0; item < count; item++) assert.ok(fifo.shift() === item);
+  assert.ok(performance.now() - started < 2_000);
+});
+
+test('it holds on to nothing that was taken', () => {
+  const bytes = held(() => {
+    const fifo = new Fifo<Uint8Array>();
+    for (let count = 0; count < 500; count++) fifo.push(new Uint8Array(64 * 1024));
+    for (let count = 0; count < 499; count++) fifo.shift();
+    return fifo;
+  });
+  assert.ok(bytes < 512 * 1024, `${bytes} bytes are held`);
+});
+
+test('it does not grow while as much is taken as is put', () => {
+  const bytes = held(() => {
+    const fifo = new Fifo<number>();
+    fifo.push(0);
+    for (let count = 0; count < 300_000; count++) {
+      fifo.push(count);
+      fifo.shift();
+    }
+    return fifo;
+  });
+  assert.ok(bytes < 128 * 1024, `${bytes} bytes are held`);
+});
+
+test.run();
