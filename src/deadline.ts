@@ -1,8 +1,13 @@
-/** A timer that is armed again and again, and never keeps the process running. 0 ms is never. */
+/**
+ * A timer that is armed again and again, and never keeps the process running. 0 ms is never.
+ *
+ * After a turn in which the process was busy, timers come before what has arrived meanwhile: that is looked at first.
+ */
 export class Deadline {
   readonly #milliseconds: number;
   readonly #onPassed: () => void;
   #timer: NodeJS.Timeout | undefined;
+  #passing: NodeJS.Immediate | undefined;
 
   constructor(milliseconds: number, onPassed: () => void) {
     this.#milliseconds = milliseconds;
@@ -11,12 +16,18 @@ export class Deadline {
 
   /** Starts the time anew. */
   arm(): void {
+    clearImmediate(this.#passing);
     if (this.#timer) this.#timer.refresh();
-    else if (this.#milliseconds > 0) this.#timer = setTimeout(this.#onPassed, this.#milliseconds).unref();
+    else if (this.#milliseconds > 0) this.#timer = setTimeout(() => this.#pass(), this.#milliseconds).unref();
   }
 
   disarm(): void {
+    clearImmediate(this.#passing);
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  #pass(): void {
+    this.#passing = setImmediate(this.#onPassed);
   }
 }

@@ -116,10 +116,10 @@ export class Dialer {
         : { path };
     if (!tls) return connectTcp({ ...place, onread } as NetConnectOpts);
 
-    const session = this.#sessions.get(endpoint);
+    const given = Object.entries(tls === true ? {} : tls).filter(([, value]) => value !== undefined);
     const servername = path === undefined && isIP(host) === 0 ? { servername: host } : {};
-    const resumed = session ? { session } : {};
-    const options = { ...servername, ...resumed, ...(tls === true ? {} : tls), ...place, onread };
+    const session = this.#sessions.get(endpoint);
+    const options = { ...servername, ...Object.fromEntries(given), ...(session ? { session } : {}), ...place, onread };
     const socket = connectTls(options as ConnectionOptions);
     if (noDelay) socket.setNoDelay(true);
     if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
@@ -143,6 +143,7 @@ const ready = (socket: Duplex, event: string): Promise<void> =>
 
 /** The event that a socket which is still connecting is ready with. */
 function awaited(socket: Duplex): string | undefined {
+  if (socket.destroyed) return undefined;
   if (socket instanceof TLSSocket) {
     const { secureConnecting } = socket as TLSSocket & { secureConnecting?: boolean };
     return socket.connecting || secureConnecting ? 'secureConnect' : undefined;

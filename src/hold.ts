@@ -33,7 +33,12 @@ export class Hold {
   /** A socket is about to be used; it replaces the one before. */
   track(socket: Duplex): void {
     this.#socket = socket as Holding;
-    if (!this.#refed) this.#socket.unref?.();
+    const follow = (): void => {
+      if (!this.#refed) this.#socket?.unref?.();
+    };
+    follow();
+    // At each of several addresses Node makes a new handle, which is ref'd.
+    socket.on('connectionAttempt', follow);
   }
 
   /** Fulfilled when the last socket is closed, or has had `milliseconds` for that; then nothing is held any more. */

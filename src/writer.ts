@@ -85,6 +85,8 @@ export class Writer {
     this.#stalled?.arm();
     this.#socket.write(slice.bytes, (error) => {
       if (error) return slice.taken(error, 0);
+      // Progress counts when it is made, however long its confirmation takes a breath.
+      this.#stalled?.arm();
       this.#breathe(() => {
         this.#slices.shift();
         slice.taken(null, slice.bytes.length);
