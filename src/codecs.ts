@@ -320,7 +320,7 @@ export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string
     },
 
     encode(message) {
-      if (typeof message !== 'string' && !(message instanceof Uint8Array)) {
+      if (typeof message !== 'string' && !isUint8Array(message)) {
         throw wrongType('a message', 'a string or a Uint8Array', message);
       }
       const body = typeof message === 'string' ? Buffer.from(message) : message;

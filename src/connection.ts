@@ -173,8 +173,10 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#tell('close');
     // In the order of the events: whoever exits after `await conn.end()` has heard `close`.
     process.nextTick(() => {
-      if (outcome === 'clean') this.#closed.resolve();
-      else {
+      if (outcome === 'clean') {
+        this.#opened.reject(new ReconError('ERR_RECON_CLOSED', 'the connection was ended before its first link was up'));
+        this.#closed.resolve();
+      } else {
         this.#opened.reject(outcome.error);
         this.#closed.reject(outcome.error);
       }
@@ -302,7 +304,18 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * `end()`, destroying it `destroy()`. With a codec it is in object mode. There is one: called again, it is the same.
    */
   stream(): Duplex {
-    this.#stream ??= streamOf(this, this.#settings.codec !== (bytes as unknown));
+    const { closed } = this;
+    this.#stream ??= streamOf(
+      {
+        closed,
+        unread: () => this.#inbox.size,
+        write: (message: Out) => this.write(message),
+        end: () => this.end(),
+        destroy: (error) => this.destroy(error),
+        [Symbol.asyncIterator]: () => this[Symbol.asyncIterator](),
+      },
+      this.#settings.codec !== (bytes as unknown),
+    );
     return this.#stream;
   }
 

@@ -4,6 +4,8 @@ import { ReconError } from './errors.js';
 /** What a stream needs of a connection. */
 export interface Streamable<In, Out> extends AsyncIterable<In> {
   readonly closed: Promise<void>;
+  /** Bytes received and not read. */
+  unread(): number;
   write(message: Out): Promise<void>;
   end(): Promise<void>;
   destroy(error?: unknown): unknown;
@@ -29,10 +31,6 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: b
     write(message: Out, _encoding, callback) {
       connection.write(message).then(() => callback(), callback);
     },
-    writev(chunks, callback) {
-      const writes = chunks.map(({ chunk }) => connection.write(chunk as Out));
-      Promise.all(writes).then(() => callback(), callback);
-    },
     final(callback) {
       connection.end().then(() => callback(), callback);
     },
@@ -45,9 +43,10 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: b
     },
   });
 
-  // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once.
+  // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once, unless
+  // something is left to be read.
   const onClosed = (error?: Error): void => {
-    const isRead = stream.readableFlowing !== null;
+    const isRead = stream.readableFlowing !== null || connection.unread() > 0;
     if (isRead && (error || stream.writableEnded)) return;
     if (isRead) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());

@@ -33,6 +33,14 @@ export class Fifo<T> {
     return item;
   }
 
+  /** Everything, in order; nothing is left. */
+  clear(): T[] {
+    const all = this.#items.slice(this.#head) as T[];
+    this.#items.length = 0;
+    this.#head = 0;
+    return all;
+  }
+
   pop(): T | undefined {
     return this.length === 0 ? undefined : this.#items.pop();
   }

@@ -123,8 +123,9 @@ export class Inbox<In, L> {
     if (section.closed && section.empty && this.#sections.last === section) this.#sections.pop();
   }
 
-  /** Something was read. */
+  /** Something was read: what is read to the end is put away, and the newest link may have room. */
   roomier(): void {
+    if (!this.#visited) this.#tidy();
     this.#sections.last?.resume();
   }
 
@@ -148,12 +149,13 @@ export class Inbox<In, L> {
 
   /** The section to read from, once those that are read to the end are put away. */
   #front(): Section<In, L> | undefined {
-    let front = this.#sections.first;
-    while (front?.closed && front.empty) {
-      this.#sections.shift();
-      front = this.#sections.first;
-    }
+    this.#tidy();
+    const front = this.#sections.first;
     return front?.held ? undefined : front;
+  }
+
+  #tidy(): void {
+    for (let front = this.#sections.first; front?.closed && front.empty; front = this.#sections.first) this.#sections.shift();
   }
 
   /** Moving on to the next link skips what is left of this one, and what it may still send. */
@@ -231,7 +233,7 @@ export class Section<In, L> {
 
   push(messages: In[], bytes: number): void {
     if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
-    if (this.#dropping) this.#inbox.options.onDropped(bytes);
+    if (this.#dropping || this.#closed) this.#inbox.options.onDropped(bytes);
     else {
       this.#carried += bytes;
       if (messages.length === 0) return;
@@ -332,7 +334,7 @@ export class Section<In, L> {
     const unread = last.read < last.messages.length;
     if (this.#inbox.options.raw && unread && Buffer.isBuffer(before) && Buffer.isBuffer(chunk) && follows(before, chunk)) {
       last.messages[last.messages.length - 1] = Buffer.from(before.buffer, before.byteOffset, before.length + chunk.length) as In;
-    } else last.messages.push(...messages);
+    } else for (const message of messages) last.messages.push(message);
     return true;
   }
 }

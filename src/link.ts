@@ -84,9 +84,12 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   readonly #writes = new Set<Deferred<void>>();
   readonly #idle: Deadline;
   readonly #stalled: Deadline;
+  readonly #goodbye: Deadline;
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
   #paused = false;
+  /** The goodbye is said, or about to be. */
+  #ending = false;
   #upAt = Infinity;
   #lostAt = Infinity;
 
@@ -102,6 +105,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#section.onRoom = () => this.#resume();
     this.#idle = this.#deadline(context.idleTimeout, 'nothing was received');
     this.#stalled = this.#deadline(context.writeTimeout, 'the system took nothing of what waits');
+    this.#goodbye = new Deadline(Math.max(context.closeTimeout, 1), () => this.destroy());
     this.#writer = new Writer(socket, context.writeTimeout > 0 ? this.#stalled : undefined);
 
     socket.on('end', () => this.destroy());
@@ -146,6 +150,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
       return rejected(error);
     }
     if (!this.open) return rejected(this.#dropped('write'));
+    if (this.#ending) return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has said goodbye on this link'));
     const write = deferred();
     this.#writes.add(write);
     const part = typeof data === 'string' ? Buffer.from(data) : data;
@@ -185,12 +190,13 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** Says goodbye, and gives the peer `closeTimeout` to say it too. */
   end(): void {
-    if (!this.open) return;
+    if (!this.open || this.#ending) return;
+    this.#ending = true;
     clearInterval(this.#heartbeat);
     this.#section.onlyIfRead();
-    this.#writer.end();
-    const timer = setTimeout(() => this.destroy(), this.#context.closeTimeout).unref();
-    void this.lost.then(() => clearTimeout(timer));
+    // It counts from the goodbye; but what the link itself still writes must not put that off for ever.
+    this.#goodbye.arm();
+    this.#writer.end(() => this.open && this.#goodbye.arm());
   }
 
   /** The link is lost, for this reason or with a plain goodbye. What its socket has already received is kept. */
@@ -201,13 +207,13 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#lostAt = performance.now();
     this.#idle.disarm();
     this.#stalled.disarm();
+    this.#goodbye.disarm();
     clearInterval(this.#heartbeat);
     this.#source.drain();
     this.discarded = this.#unfinished();
     this.#context.counters.bytesDiscarded += this.discarded;
     for (const write of this.#writes) write.reject(this.#dropped('write'));
     this.#writes.clear();
-    this.socket.destroy();
     this.#section.close();
     this.#lost.resolve();
   }
@@ -224,7 +230,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   }
 
   #receive(chunk: Buffer): boolean {
-    this.#writer.turned();
+    if (this.#source.isFromLoop) this.#writer.turned();
     this.#context.counters.bytesRead += chunk.length;
     if (this.#section.dropping) this.#section.push([], chunk.length);
     else {

@@ -55,8 +55,9 @@ export class Links<In, Out> {
       try {
         const link = await this.#next(outage, signal);
         if (signal.aborted) link.destroy();
-        else await live(link);
-        if (link.uptime >= this.#parts.settings.minUptime) outage = this.#newOutage();
+        const wasUp = link.open;
+        if (wasUp) await live(link);
+        if (wasUp && link.uptime >= this.#parts.settings.minUptime) outage = this.#newOutage();
         else outage.loss = link.reason instanceof Error ? link.reason : goodbye(link);
       } catch (error) {
         if (!signal.aborted) throw error;
@@ -163,9 +164,11 @@ export class Links<In, Out> {
     const maxTimeout = Math.round(retry.maxTimeout * outage.scale);
     const deadline = performance.now() + Math.max(0, maxRetryTime - outage.spent);
     let consumes = true;
+    // p-retry looks at the clock before it asks `shouldRetry`.
+    let remaining = maxRetryTime;
 
     const delay = (retriesConsumed: number): number =>
-      Math.round(Math.min(grown(minTimeout, factor, retriesConsumed), maxTimeout, deadline - performance.now()));
+      Math.round(Math.min(grown(minTimeout, factor, retriesConsumed), maxTimeout, remaining));
     /** p-retry counts from where the last link was lost; the hooks are told of the whole outage. */
     const whole = (context: RetryContext): RetryContext => ({
       ...context,
@@ -181,17 +184,21 @@ export class Links<In, Out> {
       signal,
       unref: true,
       onFailedAttempt: async (context) => {
+        // p-retry asks about an attempt that was aborted, too.
+        signal.throwIfAborted();
         await within(signal, onFailedAttempt?.(whole(context)));
       },
       shouldConsumeRetry: async (context) => {
-        consumes = await within(signal, shouldConsumeRetry?.(whole(context)) ?? true);
+        consumes = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(whole(context))) : true;
+        remaining = deadline - performance.now();
         if (consumes) outage.consumed = base + context.retriesConsumed + 1;
         return consumes;
       },
       // p-retry asks this last, before it waits.
       shouldRetry: async (context) => {
         const { error, retriesConsumed } = context;
-        if (this.#isFatal(error) || !(await within(signal, shouldRetry?.(whole(context)) ?? true))) return false;
+        if (this.#isFatal(error)) return false;
+        if (shouldRetry && !(await within(signal, shouldRetry(whole(context))))) return false;
         this.#parts.onRetry({ attempt: outage.attempts, error, delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },

@@ -1,4 +1,5 @@
 import { ReconError } from './errors.js';
+import { Fifo } from './fifo.js';
 import { type Deferred, deferred, handled } from './promises.js';
 
 /** What the outbox needs of a link. */
@@ -27,6 +28,7 @@ const OVERHEAD = 512;
 const MARGIN = 1024 * 1024;
 /** What is handed to a link at once: enough to keep the system busy, and no more than that is in doubt at a drop. */
 const BURST = 256 * 1024;
+const BURST_PARTS = 1024;
 
 /** One or more chunks that are sent, confirmed, sent again or refused together, and share a promise. */
 class Batch {
@@ -39,13 +41,22 @@ class Batch {
   readonly #slab: Buffer | undefined;
   readonly #start: number;
 
-  /** @param content - bytes of its own; or a slab, from `start` on, that it shares */
-  constructor(content: Uint8Array | { slab: Buffer; start: number }, signal?: AbortSignal) {
+  private constructor(bytes?: Uint8Array, slab?: Buffer, start = 0, signal?: AbortSignal) {
+    this.#bytes = bytes;
+    this.#slab = slab;
+    this.#start = start;
     this.signal = signal;
-    if (content instanceof Uint8Array) this.#bytes = content;
-    else this.#slab = content.slab;
-    this.#start = content instanceof Uint8Array ? 0 : content.start;
     handled(this.settled.promise);
+  }
+
+  /** One chunk, with bytes of its own. */
+  static of(bytes: Uint8Array, signal?: AbortSignal): Batch {
+    return new Batch(bytes, undefined, 0, signal);
+  }
+
+  /** Small chunks, side by side in a slab from `start` on. */
+  static within(slab: Buffer, start: number): Batch {
+    return new Batch(undefined, slab, start);
   }
 
   /** Its bytes lie in a slab, where more may follow. */
@@ -75,7 +86,7 @@ interface Withdrawal {
 export class Outbox {
   readonly #options: OutboxOptions;
   /** Handed to the link and not confirmed, in order. */
-  #handed: Batch[] = [];
+  #handed = new Fifo<Batch>();
   /** Not begun, in order; a set, because any of them may be taken back. */
   #waiting = new Set<Batch>();
   /** One listener for each signal, however many writes it may take back. */
@@ -159,10 +170,9 @@ export class Outbox {
 
   /** The link is lost. What it has not confirmed may have been sent in part. */
   detach(reason?: unknown): void {
-    const handed = this.#handed;
+    const handed = this.#handed.clear();
     this.#sink = undefined;
     this.#flushing = false;
-    this.#handed = [];
     if (this.#options.unflushed === 'reject') {
       const message = 'the link was lost before the system confirmed this write: it may have been sent in part';
       for (const batch of handed) this.#settle(batch, new ReconError('ERR_RECON_UNFLUSHED', message, reason));
@@ -175,13 +185,10 @@ export class Outbox {
 
   /** Everything up to this position on the present link has been taken. */
   confirm(position: number): void {
-    let count = 0;
-    for (const batch of this.#handed) {
-      if (batch.end > position) break;
+    for (let batch = this.#handed.first; batch && batch.end <= position; batch = this.#handed.first) {
+      this.#handed.shift();
       this.#settle(batch);
-      count += 1;
     }
-    this.#handed.splice(0, count);
     this.#settled();
   }
 
@@ -196,14 +203,9 @@ export class Outbox {
     this.#refusal = new ReconError('ERR_RECON_CLOSED', 'the connection has ended', cause);
     const message = 'the connection ended before this was flushed';
     if (this.#size > 0) this.#finished.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
-    for (const batch of [...this.#handed, ...this.#waiting]) {
-      this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
-    }
-    this.#sink = undefined;
-    this.#handed = [];
-    this.#waiting.clear();
-    this.#joinable = undefined;
     this.#backlog = false;
+    this.#sink = undefined;
+    for (const batch of this.#clear()) this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
     this.#settled();
   }
 
@@ -218,7 +220,7 @@ export class Outbox {
       return this.#joinable!;
     }
     // What can be taken back has bytes of its own, so that it leaves no gap in a slab that others hold on to.
-    const batch = length > SMALL || signal ? new Batch(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, signal) : this.#open(length);
+    const batch = length > SMALL || signal ? Batch.of(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, signal) : this.#open(length);
     if (batch.isShared) this.#copy(chunk, length);
     if (signal) this.#allowWithdrawal(batch, signal);
     this.#waiting.add(batch);
@@ -232,7 +234,7 @@ export class Outbox {
       this.#slab = Buffer.allocUnsafeSlow(SLAB);
       this.#slabUsed = 0;
     }
-    return new Batch({ slab: this.#slab, start: this.#slabUsed });
+    return Batch.within(this.#slab, this.#slabUsed);
   }
 
   #copy(chunk: string | Uint8Array, length: number): void {
@@ -277,7 +279,8 @@ export class Outbox {
     const parts: Uint8Array[] = [];
     const start = this.#position;
     for (const batch of this.#waiting) {
-      if (parts.length > 0 && this.#position - start + batch.length > BURST) break;
+      const full = parts.length >= BURST_PARTS || this.#position - start + batch.length > BURST;
+      if (parts.length > 0 && full) break;
       this.#waiting.delete(batch);
       this.#handed.push(batch);
       this.#keep(batch);
@@ -294,7 +297,7 @@ export class Outbox {
       this.confirm(confirmed);
       if (confirmed === end) this.#flush();
     };
-    if (!sink.send(parts, taken)) this.#backlog = true;
+    if (!sink.send(parts, taken) && this.#size > 0) this.#backlog = true;
   }
 
   #settle(batch: Batch, refusal?: unknown): void {
@@ -313,10 +316,16 @@ export class Outbox {
     }
     if (!this.#refusal) return;
     // Empty writes have nothing to be flushed.
-    for (const batch of [...this.#handed, ...this.#waiting]) this.#settle(batch);
-    this.#handed = [];
-    this.#waiting.clear();
+    for (const batch of this.#clear()) this.#settle(batch);
     this.#finished.resolve();
+  }
+
+  /** Everything there is, in order; nothing is left. */
+  #clear(): Batch[] {
+    const all = [...this.#handed.clear(), ...this.#waiting];
+    this.#waiting.clear();
+    this.#joinable = undefined;
+    return all;
   }
 
   #full(length: number): ReconError {

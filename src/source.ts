@@ -1,5 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { isUint8Array } from 'node:util/types';
+import { markAsUntransferable } from 'node:worker_threads';
 
 /** Takes a chunk that has arrived. Returns whether more is wanted; if not, the source stops until `resume()`. */
 export type Receive = (chunk: Buffer) => boolean;
@@ -9,8 +11,10 @@ export interface Source {
   /** Begins to hand over what comes; at once, or not before `resume()`. */
   start(receive: Receive, atOnce: boolean): void;
   resume(): void;
-  /** Hands over what was taken from the system and not yet passed on: the stream is lost. */
+  /** The stream is lost: destroys it, and hands over what was taken from the system and not yet passed on. */
   drain(): void;
+  /** Whether what comes is proof that the event loop has turned. */
+  readonly isFromLoop: boolean;
 }
 
 /** Memory is set aside in slabs of this size; what is too small for one more read is left. */
@@ -31,6 +35,8 @@ export class Slab {
   room(enough: number): Buffer {
     if (this.#bytes.length - this.#used < enough) {
       this.#bytes = Buffer.allocUnsafeSlow(SLAB);
+      // Chunks share it: who transfers one to a worker must not take the others with it.
+      markAsUntransferable(this.#bytes.buffer);
       this.#used = 0;
     }
     return this.#bytes.subarray(this.#used);
@@ -45,6 +51,8 @@ export class Slab {
 
 /** The bytes of any stream. */
 export class StreamSource implements Source {
+  /** A stream in memory may answer a write before it returns. */
+  readonly isFromLoop = false;
   readonly #stream: Duplex;
   readonly #slab: Slab;
   #receive: Receive = () => true;
@@ -69,14 +77,15 @@ export class StreamSource implements Source {
     this.#stream.resume();
   }
 
-  /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks. */
+  /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks; and makes no more. */
   drain(): void {
     this.#stream.off('data', this.#onData);
+    this.#stream.destroy();
     for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
   }
 
   #pass(chunk: unknown): boolean {
-    if (chunk instanceof Uint8Array) return this.#receive(this.#own(chunk));
+    if (isUint8Array(chunk)) return this.#receive(this.#own(chunk));
     if (typeof chunk === 'string') return this.#receive(Buffer.from(chunk));
     this.#stream.destroy(new TypeError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
@@ -94,6 +103,7 @@ export class StreamSource implements Source {
  * buffer there is nothing for a reset to throw away, and it is faster.
  */
 export class SlabSource implements Source {
+  readonly isFromLoop = true;
   readonly #slab: Slab;
   #socket: Socket | undefined;
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
@@ -128,5 +138,7 @@ export class SlabSource implements Source {
     this.#socket?.resume();
   }
 
-  drain(): void {}
+  drain(): void {
+    this.#socket?.destroy();
+  }
 }

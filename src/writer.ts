@@ -22,7 +22,7 @@ export class Writer {
   readonly #socket: Duplex;
   readonly #stalled: Deadline | undefined;
   readonly #slices = new Fifo<{ bytes: Uint8Array; taken: Taken }>();
-  #ended = false;
+  #onEnd: (() => void) | undefined;
   #count = 0;
   #since = 0;
 
@@ -40,10 +40,10 @@ export class Writer {
     return this.#slices.length <= 1 && this.#socket.writableLength === 0;
   }
 
-  /** Says goodbye, once everything is written. */
-  end(): void {
-    this.#ended = true;
-    if (this.#slices.length === 0) this.#socket.end();
+  /** Says goodbye, once everything is written; `said` is told when the system has it. */
+  end(said: () => void): void {
+    this.#onEnd = said;
+    if (this.#slices.length === 0) this.#socket.end(said);
   }
 
   /** Something came in from the event loop, so it has turned. */
@@ -79,7 +79,7 @@ export class Writer {
     const slice = this.#slices.first;
     if (slice === undefined) {
       this.#stalled?.disarm();
-      if (this.#ended) this.#socket.end();
+      if (this.#onEnd) this.#socket.end(this.#onEnd);
       return;
     }
     this.#stalled?.arm();

@@ -1,5 +1,6 @@
-import { getEventListeners } from 'node:events';
-import { type Connection, connect, type ConnectOptions } from 'recon';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { getEventListeners, once } from 'node:events';
+import { type Connection, connect, type ConnectOptions, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, record, rejection } from './helpers.js';
 import { eventually, Peer, type PeerLink } from './peer.js';
@@ -338,5 +339,28 @@ for (const [state, prepare] of Object.entries(states)) {
     await eventually(() => held().length <= before);
   });
 }
+
+test('a link.write() after the goodbye is refused, and the reader loses nothing by it', async () => {
+  await using peer = await Peer.start({ halfOpen: true });
+  const conn = await connect(peer.port);
+  const [link] = (await once(conn, 'connect')) as [Link];
+  const far = await peer.nextLink();
+  const reading = readText(conn, () => false);
+  const ended = conn.end();
+  await far.ended;
+  assert.is(await codeOf(link.write('too late')), 'ERR_RECON_CLOSED');
+  await far.send('goodbye');
+  far.end();
+  await ended;
+  assert.is(await reading, 'goodbye');
+});
+
+test('connect() rejects when the connection is ended before its first link is up', async () => {
+  const port = await Peer.freePort();
+  const onRetry = (message: unknown): void => void (message as { connection: Connection }).connection.destroy();
+  subscribe('recon:retry', onRetry);
+  assert.is(await codeOf(connect(port, quick)), 'ERR_RECON_CLOSED');
+  unsubscribe('recon:retry', onRetry);
+});
 
 test.run();

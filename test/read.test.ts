@@ -387,4 +387,66 @@ test('a decoder that cannot be made leaves no socket', async () => {
   await (await peer.nextLink()).closed;
 });
 
+test('a chunk cannot be transferred away from under the others', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('one') });
+  await using conn = await connect(peer.port);
+  const { value } = await conn[Symbol.asyncIterator]().next();
+  const { port1, port2 } = new MessageChannel();
+  try {
+    // Node 20 copies it instead; later ones refuse.
+    port1.postMessage(value, [value!.buffer as ArrayBuffer]);
+  } catch {}
+  assert.is(String(value), 'one');
+  port1.close();
+  port2.close();
+});
+
+test('a codec may make any number of messages from a chunk', async () => {
+  await using peer = await Peer.start();
+  const codec = { decoder: () => () => Array.from({ length: 200_000 }, (_, n) => n), encode: (text: string) => text };
+  await using conn = await connect(peer.port, { codec });
+  const link = await peer.nextLink();
+  await link.send('x');
+  await eventually(() => conn.stats.bytesRead === 1);
+  await link.send('y');
+  let count = 0;
+  for await (const batch of conn.batches()) if ((count += batch.length) === 400_000) break;
+});
+
+test('links that are each read by their own reader are not kept', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('hello').then(() => link.end()) });
+  await using conn = await connect(peer.port, { ...quick, retry: { minTimeout: 0 } });
+  const kept: WeakRef<object>[] = [];
+  const read = async (link: Link): Promise<void> => {
+    kept.push(new WeakRef(link));
+    for await (const chunk of link) assert.is(chunk.toString(), 'hello');
+  };
+  const readAll = (async () => {
+    while (kept.length < 200) await read(await next<Link>(conn, 'reconnect')).catch(() => {});
+  })();
+  await readAll;
+  await eventually(() => {
+    (globalThis.gc as () => void)();
+    return kept.filter((ref) => ref.deref()).length < 20;
+  });
+});
+
+test('reconnect() takes no more from a stream than it has', async () => {
+  let made = 0;
+  const endless = (): Duplex =>
+    new Duplex({
+      read() {
+        made += 1;
+        this.push(Buffer.alloc(16 * 1024));
+      },
+      write: (_chunk, _encoding, callback) => callback(),
+    });
+  await using conn = await connect({ ...quick, closeTimeout: 0, highWaterMark: 64 * 1024, dial: endless });
+  await eventually(() => conn.stats.bytesRead >= 64 * 1024);
+  const before = made;
+  void conn.reconnect();
+  assert.ok(made - before < 10, `${made - before} more`);
+  conn.destroy();
+});
+
 test.run();

@@ -204,4 +204,21 @@ test('what is thrown but is no Error fails the attempt, as an Error with a cause
   assert.is(peer.links.length, 2);
 });
 
+test("a hook that returns nothing means what it means to p-retry, and none is asked about what was aborted", async () => {
+  const port = await Peer.freePort();
+  assert.is(await codeOf(connect(port, '127.0.0.1', { retry: { shouldRetry: (() => {}) as never } })), 'ECONNREFUSED');
+  await using peer = await Peer.start();
+  const asked: string[] = [];
+  let links = 0;
+  await using conn = await connect(peer.port, {
+    ...quick,
+    retry: { onFailedAttempt: ({ error }) => void asked.push(error.message) },
+    onLink: () => (links++ === 1 ? new Promise(() => {}) : undefined),
+  });
+  void conn.reconnect();
+  await eventually(() => links === 2);
+  await conn.reconnect();
+  assert.equal(asked, []);
+});
+
 test.run();

@@ -203,4 +203,30 @@ test('heeds the encoding of what is written', async () => {
   assert.is(link.text, 'é✓');
 });
 
+test('messages that together are more than maxBufferedAmount wait, and fail nothing', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { codec: lines(), maxBufferedAmount: 1024 * 1024 });
+  const line = 'x'.repeat(400_000);
+  await pipeline(Readable.from(Array.from({ length: 10 }, () => line)), conn.stream());
+  assert.is((await peer.nextLink()).received.length, 10 * (line.length + 1));
+});
+
+test('what was received before a failure is there for who begins to read after it', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { retry: { retries: 0 } });
+  const stream = conn.stream();
+  const link = await peer.nextLink();
+  await link.send('answer');
+  link.end();
+  await rejection(conn.closed);
+  const read: string[] = [];
+  const error = await rejection(
+    (async () => {
+      for await (const chunk of stream) read.push(String(chunk));
+    })(),
+  );
+  assert.is(error.code, 'ERR_RECON_DROPPED');
+  assert.equal(read, ['answer']);
+});
+
 test.run();

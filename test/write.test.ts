@@ -1,6 +1,7 @@
 import { getEventListeners, once } from 'node:events';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, record, rejection } from './helpers.js';
@@ -341,6 +342,33 @@ test('with a writeTimeout, a goodbye still waits for what the link itself was wr
   await write;
   assert.is(far.received.length, 8 * 1024 * 1024);
   assert.is(link.reason, undefined);
+});
+
+test('a Uint8Array of another realm is one, whatever its size', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  await conn.write(runInNewContext('new Uint8Array(5000).fill(120)'));
+  await conn.write(runInNewContext('new Uint8Array(1).fill(121)'), { signal: new AbortController().signal });
+  await (await peer.nextLink()).until('xy');
+});
+
+test('thousands of small writes that can each be taken back are confirmed without holding up the event loop', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 64 * 1024 * 1024 });
+  await peer.stop();
+  await next(conn, 'drop');
+  const { signal } = new AbortController();
+  const writes = Array.from({ length: 100_000 }, () => conn.write('x', { signal }));
+  let longest = 0;
+  let last = performance.now();
+  const timer = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  await peer.start();
+  await Promise.all(writes);
+  clearInterval(timer);
+  assert.ok(longest < 1_000, `${longest} ms`);
 });
 
 test.run();
