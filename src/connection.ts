@@ -304,18 +304,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * `end()`, destroying it `destroy()`. With a codec it is in object mode. There is one: called again, it is the same.
    */
   stream(): Duplex {
-    const { closed } = this;
-    this.#stream ??= streamOf(
-      {
-        closed,
-        unread: () => this.#inbox.size,
-        write: (message: Out) => this.write(message),
-        end: () => this.end(),
-        destroy: (error) => this.destroy(error),
-        [Symbol.asyncIterator]: () => this[Symbol.asyncIterator](),
-      },
-      this.#settings.codec !== (bytes as unknown),
-    );
+    const objectMode = this.#settings.codec !== (bytes as unknown);
+    this.#stream ??= streamOf<In, Out>(this, { objectMode, unread: () => this.#inbox.size });
     return this.#stream;
   }
 

@@ -4,15 +4,20 @@ import { ReconError } from './errors.js';
 /** What a stream needs of a connection. */
 export interface Streamable<In, Out> extends AsyncIterable<In> {
   readonly closed: Promise<void>;
-  /** Bytes received and not read. */
-  unread(): number;
   write(message: Out): Promise<void>;
   end(): Promise<void>;
   destroy(error?: unknown): unknown;
 }
 
+export interface StreamOptions {
+  /** Messages, rather than bytes. */
+  readonly objectMode: boolean;
+  /** Bytes received and not read. */
+  readonly unread: () => number;
+}
+
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
-export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: boolean): Duplex {
+export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode, unread }: StreamOptions): Duplex {
   const reader = connection[Symbol.asyncIterator]();
 
   const stream = new Duplex({
@@ -46,7 +51,7 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, objectMode: b
   // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once, unless
   // something is left to be read.
   const onClosed = (error?: Error): void => {
-    const isRead = stream.readableFlowing !== null || connection.unread() > 0;
+    const isRead = stream.readableFlowing !== null || unread() > 0;
     if (isRead && (error || stream.writableEnded)) return;
     if (isRead) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());

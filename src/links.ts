@@ -89,7 +89,11 @@ export class Links<In, Out> {
     const attempt = async (): Promise<LiveLink<In, Out>> => {
       const { loss } = outage;
       outage.loss = undefined;
-      if (loss) throw loss;
+      if (loss) {
+        // The hooks are asked once the link's `drop` has been told.
+        await turn();
+        throw loss;
+      }
       outage.attempts += 1;
       link = await this.#attempt(outage.attempts, signal);
       return link;

@@ -367,14 +367,17 @@ test('heartbeats stop with the goodbye, and leave no timer', async () => {
   const link = await peer.nextLink();
   await link.until('ping;ping;');
   const before = timers();
+  const read = readText(conn, () => false);
   const ended = conn.end('bye');
   await link.ended;
   const { text } = link;
   assert.match(text, /^(ping;)+bye$/);
   await sleep(50);
   assert.is(link.text, text);
+  await link.send('last words');
   link.end();
   await ended;
+  assert.is(await read, 'last words');
   assert.equal(told, ['connect', 'close']);
   assert.ok(timers() <= before);
 });
