@@ -1,7 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
-import { markAsUntransferable } from 'node:worker_threads';
+import * as workers from 'node:worker_threads';
 
 /** Takes a chunk that has arrived. Returns whether more is wanted; if not, the source stops until `resume()`. */
 export type Receive = (chunk: Buffer) => boolean;
@@ -36,7 +36,8 @@ export class Slab {
     if (this.#bytes.length - this.#used < enough) {
       this.#bytes = Buffer.allocUnsafeSlow(SLAB);
       // Chunks share it: who transfers one to a worker must not take the others with it.
-      markAsUntransferable(this.#bytes.buffer);
+      // (Not every runtime can say so.)
+      workers.markAsUntransferable?.(this.#bytes.buffer);
       this.#used = 0;
     }
     return this.#bytes.subarray(this.#used);
