@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -48,7 +48,13 @@ test('works from a folder that has nothing but the tarball, in JavaScript and st
     writeFileSync(join(folder, 'script.mjs'), script);
     const { stdout: said } = await run(process.execPath, ['script.mjs'], { cwd: folder });
     assert.is(said, 'hello function function\n');
-    if ('require' in process.features || Number(process.versions.node.split('.')[0]) >= 22) {
+    copyFileSync('test/consumer.ts', join(folder, 'consumer.ts'));
+    const types = join(process.cwd(), 'node_modules/@types');
+    const flags = '--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --module nodenext --target es2022 --types node';
+    await run('npx', ['tsc', ...flags.split(' '), '--lib', 'es2023,esnext.disposable', '--typeRoots', types, join(folder, 'consumer.ts')]).catch(
+      ({ stdout: complaints }: { stdout: string }) => assert.unreachable(complaints),
+    );
+    if (Number(process.versions.node.split('.')[0]) >= 22) {
       const { stdout: kind } = await run(process.execPath, ['-e', "console.log(typeof require('recon').connect)"], { cwd: folder });
       assert.is(kind, 'function\n');
     }
