@@ -123,8 +123,10 @@ export class Dialer {
     const socket = connectTls(options as ConnectionOptions);
     if (noDelay) socket.setNoDelay(true);
     if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
-    // TLS 1.3 sends its tickets after the handshake, and each serves once: the newest is kept.
-    return socket.on('session', (ticket) => this.#sessions.set(endpoint, ticket));
+    // TLS 1.3 sends its tickets after the handshake, and each serves once: the newest is kept. Node asks for them when it
+    // is listened to, and only on the handle of the moment, of which it makes a new one for each address that it tries.
+    const keep = (ticket: Buffer): unknown => this.#sessions.set(endpoint, ticket);
+    return socket.once('connect', () => socket.on('session', keep));
   }
 }
 

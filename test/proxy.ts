@@ -11,20 +11,23 @@ export class Proxy implements AsyncDisposable {
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
   readonly #held: net.Socket[] = [];
+  readonly #gather: number;
   #stalled = false;
 
-  private constructor(server: net.Server, target: number) {
+  private constructor(server: net.Server, target: number, gather: number) {
     this.#server = server;
     this.#target = target;
+    this.#gather = gather;
     this.port = (server.address() as net.AddressInfo).port;
     server.on('connection', (client) => this.#accept(client));
   }
 
-  static async start(target: number): Promise<Proxy> {
+  /** @param gather - milliseconds for which it gathers what it moves, so that it arrives together */
+  static async start(target: number, { gather = 0 } = {}): Promise<Proxy> {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new Proxy(server, target);
+    return new Proxy(server, target, gather);
   }
 
   /** Moves nothing more: neither bytes nor goodbyes nor resets. */
@@ -69,14 +72,28 @@ export class Proxy implements AsyncDisposable {
   }
 
   #move(from: net.Socket, to: net.Socket): void {
-    from.on('data', (chunk) => {
+    let gathered: Buffer[] = [];
+    const hand = (): void => {
+      if (gathered.length > 0) to.write(Buffer.concat(gathered));
+      gathered = [];
+    };
+    from.on('data', (chunk: Buffer) => {
+      if (this.#gather > 0) {
+        if (gathered.push(chunk) === 1) setTimeout(hand, this.#gather);
+        return;
+      }
       if (to.write(chunk)) return;
       from.pause();
       to.once('drain', () => {
         if (!this.#stalled) from.resume();
       });
     });
-    from.on('end', () => to.end());
-    from.on('close', () => to.destroy());
+    from.on('end', () => {
+      hand();
+      to.end();
+    });
+    from.on('close', () => {
+      if (!to.writableEnded) to.destroy();
+    });
   }
 }
