@@ -103,6 +103,8 @@ export class Outbox {
   /** Something had to wait since it was last empty. */
   #backlog = false;
   #refusal: ReconError | undefined;
+  /** The last refusal for want of room: it serves for the next one, if nothing has changed. */
+  #lastFull: { size: number; length: number; error: ReconError } | undefined;
   readonly #finished: Deferred<void> = deferred();
 
   constructor(options: OutboxOptions) {
@@ -328,10 +330,14 @@ export class Outbox {
     return all;
   }
 
+  /** A program that goes on writing while the outbox is full must not pay for a stack trace each time. */
   #full(length: number): ReconError {
+    if (this.#lastFull?.length === length && this.#lastFull.size === this.#size) return this.#lastFull.error;
     const { maxBufferedAmount } = this.#options;
     const count = this.#waiting.size + this.#handed.length;
     const message = `a write of ${length} bytes beyond maxBufferedAmount (${maxBufferedAmount}): ${this.#size} bytes wait, in ${count} pieces`;
-    return new ReconError('ERR_RECON_BUFFER_FULL', message);
+    const error = new ReconError('ERR_RECON_BUFFER_FULL', message);
+    this.#lastFull = { size: this.#size, length, error };
+    return error;
   }
 }
