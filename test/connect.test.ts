@@ -1,11 +1,8 @@
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect, lines, ReconError } from 'recon';
 import * as assert from 'uvu/assert';
-import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
+import { codeOf, inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
 import { Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -55,14 +52,15 @@ test('takes its arguments in any order', async () => {
 });
 
 test('connects to a Unix socket', async () => {
-  const path = join(mkdtempSync(join(tmpdir(), 'recon-')), 'socket');
-  await using peer = await Peer.start({ path, echo: true });
-  for (const address of [`unix:${path}`, new URL(`unix:${path}`), { path }]) {
-    await using conn = await connect(address as string);
-    await conn.write('ping');
-    assert.is(await readText(conn, (text) => text.length === 4), 'ping');
-  }
-  assert.is(peer.links.length, 3);
+  await inFolder(async (path) => {
+    await using peer = await Peer.start({ path, echo: true });
+    for (const address of [`unix:${path}`, new URL(`unix:${path}`), { path }]) {
+      await using conn = await connect(address as string);
+      await conn.write('ping');
+      assert.is(await readText(conn, (text) => text.length === 4), 'ping');
+    }
+    assert.is(peer.links.length, 3);
+  });
 });
 
 test('connects over IPv6', async () => {

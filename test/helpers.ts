@@ -1,4 +1,7 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import type { Connection, ConnectOptions } from 'recon';
 
@@ -48,4 +51,14 @@ export function record(conn: Connection<any, any>): string[] {
     conn.on(name, () => told.push(name));
   }
   return told;
+}
+
+/** Runs with the path of a Unix socket, in a folder that is removed afterwards. */
+export async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'recon-'));
+  try {
+    await run(join(folder, 'socket'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

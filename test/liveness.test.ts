@@ -1,10 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Connection, type Drop, jsonLines, lines, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
-import { isPending, next, quick, readText, record } from './helpers.js';
+import { inFolder, isPending, next, quick, readText, record } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { MANNERS, proxied, ServerProcess, type Silent } from './silent.js';
 import { suite } from './suite.js';
@@ -27,15 +24,6 @@ function countDrops(conn: Connection<any, any>): () => string[] {
 function blockFor(milliseconds: number): void {
   const until = performance.now() + milliseconds;
   while (performance.now() < until);
-}
-
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'recon-'));
-  try {
-    await run(join(folder, 'socket'));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 const SILENCES: [what: string, start: () => Promise<Silent>][] = [

@@ -1,15 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { connect, type Connection, type Drop, lines, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
-import { isPending, next, quick, readText, rejection } from './helpers.js';
+import { inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 import { TlsPeer } from './tls-peer.js';
@@ -65,15 +63,6 @@ const lookupOf =
 async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In, Out>> {
   for await (const link of conn.links()) return link;
   throw new Error('the connection has ended');
-}
-
-async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'recon-'));
-  try {
-    await run(join(folder, 'socket'));
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
 
 async function pingPong(conn: Connection<Buffer, string | Uint8Array>, word = 'ping'): Promise<void> {
