@@ -1,3 +1,4 @@
+import { Batch, Slab, SMALL } from './batch.js';
 import { ReconError } from './errors.js';
 import { Fifo } from './fifo.js';
 import { type Deferred, deferred, handled } from './promises.js';
@@ -20,55 +21,12 @@ export interface OutboxOptions {
   readonly onDrain: () => void;
 }
 
-/** Chunks up to this size are copied side by side, so that thousands of them cost the system one call, and us one promise. */
-const SMALL = 4 * 1024;
-const SLAB = 64 * 1024;
 /** What a batch costs besides its bytes, about. Beyond a margin it counts against the bound, or small writes had none. */
 const OVERHEAD = 512;
 const MARGIN = 1024 * 1024;
 /** What is handed to a link at once: enough to keep the system busy, and no more than that is in doubt at a drop. */
-const BURST = 256 * 1024;
+const BURST = 1024 * 1024;
 const BURST_PARTS = 1024;
-
-/** One or more chunks that are sent, confirmed, sent again or refused together, and share a promise. */
-class Batch {
-  readonly settled: Deferred<void> = deferred();
-  readonly signal: AbortSignal | undefined;
-  length = 0;
-  /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
-  end = 0;
-  #bytes: Uint8Array | undefined;
-  readonly #slab: Buffer | undefined;
-  readonly #start: number;
-
-  private constructor(bytes?: Uint8Array, slab?: Buffer, start = 0, signal?: AbortSignal) {
-    this.#bytes = bytes;
-    this.#slab = slab;
-    this.#start = start;
-    this.signal = signal;
-    handled(this.settled.promise);
-  }
-
-  /** One chunk, with bytes of its own. */
-  static of(bytes: Uint8Array, signal?: AbortSignal): Batch {
-    return new Batch(bytes, undefined, 0, signal);
-  }
-
-  /** Small chunks, side by side in a slab from `start` on. */
-  static within(slab: Buffer, start: number): Batch {
-    return new Batch(undefined, slab, start);
-  }
-
-  /** Its bytes lie in a slab, where more may follow. */
-  get isShared(): boolean {
-    return this.#slab !== undefined;
-  }
-
-  get bytes(): Uint8Array {
-    this.#bytes ??= this.#slab!.subarray(this.#start, this.#start + this.length);
-    return this.#bytes;
-  }
-}
 
 /** The batches that a signal can take back, and its listener. */
 interface Withdrawal {
@@ -91,10 +49,9 @@ export class Outbox {
   #waiting = new Set<Batch>();
   /** One listener for each signal, however many writes it may take back. */
   readonly #withdrawals = new Map<AbortSignal, Withdrawal>();
-  /** The last of those waiting, if more small chunks may join it. */
-  #joinable: Batch | undefined;
-  #slab = Buffer.alloc(0);
-  #slabUsed = 0;
+  /** The last of those waiting: small chunks may join it. */
+  #last: Batch | undefined;
+  #slab: Slab | undefined;
   #size = 0;
   /** Bytes handed to the present link. */
   #position = 0;
@@ -149,7 +106,6 @@ export class Outbox {
     }
 
     const batch = this.#place(chunk, length, signal);
-    batch.length += length;
     this.#size += length;
     if (!this.#sink?.open) this.#backlog = true;
     else if (!this.#flushing) {
@@ -211,38 +167,34 @@ export class Outbox {
     this.#settled();
   }
 
-  /** The batch that a chunk belongs to: the last one, if it may join it, or a new one. */
+  /** The batch that a chunk becomes a part of: the last one, if it may join it, or a new one. */
   #place(chunk: string | Uint8Array, length: number, signal: AbortSignal | undefined): Batch {
-    const joins =
-      this.#joinable !== undefined &&
-      signal === undefined &&
-      length <= Math.min(SMALL, this.#slab.length - this.#slabUsed);
-    if (joins) {
-      this.#copy(chunk, length);
-      return this.#joinable!;
-    }
     // What can be taken back has bytes of its own, so that it leaves no gap in a slab that others hold on to.
-    const batch = length > SMALL || signal ? Batch.of(typeof chunk === 'string' ? Buffer.from(chunk) : chunk, signal) : this.#open(length);
-    if (batch.isShared) this.#copy(chunk, length);
-    if (signal) this.#allowWithdrawal(batch, signal);
-    this.#waiting.add(batch);
-    this.#joinable = batch.isShared ? batch : undefined;
+    if (length > SMALL || signal !== undefined) {
+      const batch = Batch.of(chunk, signal);
+      if (signal) this.#allowWithdrawal(batch, signal);
+      this.#append(batch);
+      return batch;
+    }
+    let batch = this.#last;
+    if (!batch?.hasRoom(length)) {
+      batch = this.#open(length);
+      this.#append(batch);
+    }
+    batch.join(chunk, length);
     return batch;
   }
 
-  /** A batch that others may join, in a slab that has room for this much. */
+  /** A batch of small chunks, in a slab that has room for the first. */
   #open(length: number): Batch {
-    if (length > this.#slab.length - this.#slabUsed) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB);
-      this.#slabUsed = 0;
-    }
-    return Batch.within(this.#slab, this.#slabUsed);
+    if (this.#slab === undefined || length > this.#slab.bytes.length - this.#slab.used) this.#slab = new Slab();
+    return Batch.within(this.#slab);
   }
 
-  #copy(chunk: string | Uint8Array, length: number): void {
-    if (typeof chunk === 'string') this.#slab.write(chunk, this.#slabUsed);
-    else this.#slab.set(chunk, this.#slabUsed);
-    this.#slabUsed += length;
+  #append(batch: Batch): void {
+    this.#last?.seal();
+    this.#waiting.add(batch);
+    this.#last = batch;
   }
 
   #allowWithdrawal(batch: Batch, signal: AbortSignal): void {
@@ -272,7 +224,7 @@ export class Outbox {
     this.#settled();
   }
 
-  /** One burst is under way at a time: what the link takes late is not in doubt by the megabyte. */
+  /** One burst is under way at a time, so that no more than that is in doubt when the link is lost. */
   #flush(): void {
     const sink = this.#sink;
     this.#flushing = sink?.open === true && this.#waiting.size > 0;
@@ -288,8 +240,8 @@ export class Outbox {
       this.#keep(batch);
       this.#position += batch.length;
       batch.end = this.#position;
-      if (batch.length > 0) parts.push(batch.bytes);
-      if (this.#joinable === batch) this.#joinable = undefined;
+      if (batch.length > 0) parts.push(batch.seal());
+      if (this.#last === batch) this.#last = undefined;
     }
     const end = this.#position;
     let confirmed = start;
@@ -306,7 +258,10 @@ export class Outbox {
     this.#keep(batch);
     this.#size -= batch.length;
     if (refusal === undefined) batch.settled.resolve();
-    else batch.settled.reject(refusal);
+    else {
+      handled(batch.settled.promise);
+      batch.settled.reject(refusal);
+    }
   }
 
   /** Called whenever something has left the outbox. */
@@ -326,7 +281,7 @@ export class Outbox {
   #clear(): Batch[] {
     const all = [...this.#handed.clear(), ...this.#waiting];
     this.#waiting.clear();
-    this.#joinable = undefined;
+    this.#last = undefined;
     return all;
   }
 

@@ -53,12 +53,22 @@ export class Writer {
 
   #writeWhole(parts: readonly Uint8Array[], taken: Taken): void {
     const socket = this.#socket;
+    // What is corked goes to a stream's `_writev` in one piece: then only the last part need be asked about.
+    const together = socket._writev != null;
     const last = parts.length - 1;
+    let asked = 0;
     if (last > 0) socket.cork();
     parts.forEach((part, index) => {
+      asked += part.length;
+      if (together && index < last) {
+        socket.write(part);
+        return;
+      }
+      const bytes = asked;
+      asked = 0;
       socket.write(part, (error) => {
-        if (error || index < last) taken(error, part.length);
-        else this.#breathe(() => taken(null, part.length));
+        if (error || index < last) taken(error, bytes);
+        else this.#breathe(() => taken(null, bytes));
       });
     });
     if (last > 0) socket.uncork();

@@ -182,14 +182,14 @@ test('writes are settled up to the position that is told, whoever tells it', asy
 
 test('a large backlog goes out piece by piece, so that little is in doubt at a drop', async () => {
   const { outbox } = setup({ unflushed: 'reject' });
-  const writes = random.list(100, () => outbox.push(Buffer.alloc(10 * KiB)));
+  const writes = random.list(100, () => outbox.push(Buffer.alloc(40 * KiB)));
   const sink = attached(outbox, new FakeSink());
   lose(outbox, sink);
   const rejected = await Promise.all(writes.map(async (write) => !(await isPending(write))));
   assert.ok(rejected[0]);
   assert.ok(rejected.filter(Boolean).length <= 26, 'what had not begun simply waits');
   assert.is(rejected.lastIndexOf(true), rejected.filter(Boolean).length - 1, 'from the first on');
-  assert.is(outbox.size, rejected.filter((gone) => !gone).length * 10 * KiB);
+  assert.is(outbox.size, rejected.filter((gone) => !gone).length * 40 * KiB);
 });
 
 test("a drop, with 'resend': what was not confirmed goes out again, whole and first", async () => {

@@ -1,0 +1,79 @@
+import { type Deferred, deferred } from './promises.js';
+
+/** Chunks up to this size are joined, so that thousands of them cost the system one call, and us one promise. */
+export const SMALL = 4 * 1024;
+
+/** Memory that small chunks lie in side by side; what one batch leaves of it is for the next. */
+export class Slab {
+  readonly bytes = Buffer.allocUnsafeSlow(64 * 1024);
+  used = 0;
+}
+
+/** One or more chunks that are sent, confirmed, sent again or refused together, and share a promise. */
+export class Batch {
+  readonly settled: Deferred<void> = deferred();
+  readonly signal: AbortSignal | undefined;
+  length = 0;
+  /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
+  end = 0;
+  #bytes: Uint8Array | undefined;
+  readonly #slab: Slab | undefined;
+  readonly #start: number;
+  /** Bytes of it that lie in the slab. */
+  #filled = 0;
+  /** What follows them, to be encoded as a whole: that is cheaper than one by one. */
+  #text = '';
+
+  private constructor(slab?: Slab, bytes?: Uint8Array, signal?: AbortSignal) {
+    this.#slab = slab;
+    this.#start = slab?.used ?? 0;
+    this.#bytes = bytes;
+    this.length = bytes?.length ?? 0;
+    this.signal = signal;
+  }
+
+  /** One chunk, with bytes of its own. */
+  static of(chunk: string | Uint8Array, signal?: AbortSignal): Batch {
+    return new Batch(undefined, typeof chunk === 'string' ? Buffer.from(chunk) : chunk, signal);
+  }
+
+  /** Small chunks to come, side by side in what is left of a slab. */
+  static within(slab: Slab): Batch {
+    return new Batch(slab);
+  }
+
+  /** Whether a chunk of so many bytes may join it. */
+  hasRoom(length: number): boolean {
+    return this.#slab !== undefined && length <= this.#slab.bytes.length - this.#slab.used;
+  }
+
+  /** Adds a small chunk, of so many bytes. */
+  join(chunk: string | Uint8Array, length: number): void {
+    const slab = this.#slab!;
+    if (typeof chunk === 'string') this.#text += chunk;
+    else {
+      this.#encode();
+      slab.bytes.set(chunk, this.#start + this.#filled);
+      this.#filled += length;
+    }
+    this.length += length;
+    slab.used += length;
+    if (typeof chunk === 'string' && isHighSurrogate(chunk.charCodeAt(chunk.length - 1))) this.#encode();
+  }
+
+  /** All of it, to which nothing is joined any more. */
+  seal(): Uint8Array {
+    this.#encode();
+    this.#bytes ??= this.#slab!.bytes.subarray(this.#start, this.#start + this.length);
+    return this.#bytes;
+  }
+
+  #encode(): void {
+    if (this.#text === '') return;
+    this.#filled += this.#slab!.bytes.write(this.#text, this.#start + this.#filled);
+    this.#text = '';
+  }
+}
+
+/** The first half of a pair (UTF-16): with the next chunk's first character it would become what nobody wrote. */
+const isHighSurrogate = (code: number): boolean => code >= 0xd800 && code < 0xdc00;
