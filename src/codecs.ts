@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { inspect } from 'node:util';
 import { isUint8Array } from 'node:util/types';
 import { atLeast, oneOf, outOfRange, shape, wrongType } from './check.js';
@@ -48,7 +49,10 @@ export function encode<Out>(codec: Codec<unknown, Out>, message: Out): string | 
 export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[]; error?: ReconError } {
   const messages: In[] = [];
   try {
-    for (const message of decoder(chunk)) messages.push(message);
+    const complete = decoder(chunk);
+    // A decoder may use its array again.
+    if (Array.isArray(complete)) return { messages: complete.slice() };
+    for (const message of complete) messages.push(message);
   } catch (error) {
     return { messages, error: error instanceof ReconError ? error : unreadable('the codec could not read the peer', error) };
   }
@@ -144,14 +148,21 @@ export function lines(options: MaxLength = {}): Codec<string, string> {
         return rest.length - Number(rest.endsInCR) > maxLength;
       };
 
+      /** The lines of a text that follows what was kept; only the first is copied for that. */
+      const complete = (text: Buffer): Iterable<string> => {
+        if (rest.length + text.length > maxLength) return splitBounded(rest.join(text), maxLength);
+        const first = rest.length === 0 ? -1 : text.indexOf(LF);
+        if (first === -1) return split(rest.join(text));
+        return [...split(rest.join(text.subarray(0, first))), ...split(text.subarray(first + 1))];
+      };
+
       const decode = (chunk: Buffer): Iterable<string> => {
         const end = chunk.lastIndexOf(LF);
         if (end === -1) {
           if (keep(chunk)) throw tooLong(maxLength);
           return [];
         }
-        const text = rest.join(chunk.subarray(0, end));
-        const messages = text.length <= maxLength ? split(text) : splitBounded(text, maxLength);
+        const messages = complete(chunk.subarray(0, end));
         return keep(chunk.subarray(end + 1)) ? failing(messages, tooLong(maxLength)) : messages;
       };
       return Object.assign(decode, { pending: () => rest.length });
@@ -170,7 +181,8 @@ export function lines(options: MaxLength = {}): Codec<string, string> {
 const withoutCR = (line: string): string => (line.endsWith('\r') ? line.slice(0, -1) : line);
 
 function split(text: Buffer): string[] {
-  const messages = text.toString().split('\n');
+  // Most lines are ASCII, for which there is a shortcut.
+  const messages = text.toString(isAscii(text) ? 'latin1' : 'utf8').split('\n');
   return text.includes(CR) ? messages.map(withoutCR) : messages;
 }
 

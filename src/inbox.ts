@@ -1,11 +1,10 @@
 import { Fifo } from './fifo.js';
-import { DONE, Reader, type Result, Slot, value } from './reader.js';
+import { DONE, Reader, type Readable, type Result, type Run, Slot, value } from './reader.js';
 
-/** What came in with one chunk of bytes: its messages, and how many of them have been read. */
-interface Batch<In> {
+/** What came in with one chunk of bytes. */
+interface Batch<In> extends Run<In> {
   readonly messages: In[];
   bytes: number;
-  read: number;
 }
 
 /** Little by little, a batch grows up to this many bytes. */
@@ -70,7 +69,7 @@ export class Inbox<In, L> {
   }
 
   messages(): Reader<In> {
-    return this.#reader(() => this.#front()?.takeMessage());
+    return this.#reader(() => this.#front()?.takeMessage(), { run: () => this.#front()?.run });
   }
 
   batches(): Reader<In[]> {
@@ -80,9 +79,11 @@ export class Inbox<In, L> {
   links(): Reader<L> {
     const reader = this.#reader(
       () => this.#nextLink(),
-      () => {
-        if (this.#visited) this.#forget(this.#visited);
-        this.#visited = undefined;
+      {
+        left: () => {
+          if (this.#visited) this.#forget(this.#visited);
+          this.#visited = undefined;
+        },
       },
     );
     this.#linkReaders.add(reader as Reader<unknown>);
@@ -129,12 +130,13 @@ export class Inbox<In, L> {
     this.#sections.last?.resume();
   }
 
-  #reader<T>(take: () => Result<T> | undefined, left?: () => void): Reader<T> {
+  #reader<T>(take: () => Result<T> | undefined, more: Pick<Readable<T>, 'run' | 'left'> = {}): Reader<T> {
     return new Reader({
+      ...more,
       take: () => take() ?? this.#ended(),
       slot: () => this.slot,
       left: () => {
-        left?.();
+        more.left?.();
         this.#sections.last?.attend();
       },
     });
@@ -220,6 +222,11 @@ export class Section<In, L> {
     return this.#batches.length === 0;
   }
 
+  /** What is to be read first. */
+  get run(): Run<In> | undefined {
+    return this.#batches.first;
+  }
+
   /** What comes is dropped, so that it need not be decoded. */
   get dropping(): boolean {
     return this.#dropping;
@@ -279,6 +286,7 @@ export class Section<In, L> {
     for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
       this.#inbox.options.onDropped(batch.bytes);
       this.#inbox.size -= batch.bytes;
+      batch.read = batch.messages.length;
     }
     this.drop();
   }

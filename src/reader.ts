@@ -12,10 +12,18 @@ export class Slot {
   owner: Reader<unknown> | undefined;
 }
 
+/** Messages that came together, and how many of them have been read. */
+export interface Run<T> {
+  readonly messages: readonly T[];
+  read: number;
+}
+
 /** What a reader reads from. */
 export interface Readable<T> {
   /** The next result, nothing yet, or a throw. */
   take(): Result<T> | undefined;
+  /** Where the next results come from: all but the last of them may be taken without asking. */
+  run?(): Run<T> | undefined;
   /** The slot to hold while reading: asked at each `next()`. */
   slot(): Slot;
   /** The reader waits, having found nothing. */
@@ -28,6 +36,7 @@ export interface Readable<T> {
 export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   readonly #source: Readable<T>;
   readonly #waiting = new Fifo<Deferred<Result<T>>>();
+  #run: Run<T> | undefined;
   #held: Slot | undefined;
   #done = false;
   #serving = false;
@@ -46,6 +55,10 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   next(): Promise<Result<T>> {
+    const run = this.#run;
+    if (run !== undefined && run.read < run.messages.length - 1) {
+      return Promise.resolve(value(run.messages[run.read++] as T));
+    }
     if (this.#done) return Promise.resolve(DONE);
     if (!this.#claim()) {
       return rejected(new ReconError('ERR_RECON_READING', 'somebody else is reading, and only one reader can at a time'));
@@ -99,6 +112,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     try {
       const result = this.#source.take();
       if (result?.done) this.#finish();
+      else this.#run = this.#source.run?.();
       return result;
     } catch (error) {
       this.#finish();
@@ -127,6 +141,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   #finish(): void {
     if (this.#done) return;
     this.#done = true;
+    this.#run = undefined;
     if (this.#release()) this.#source.left?.();
   }
 }
