@@ -81,12 +81,13 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     const onDropped = (dropped: number): void => {
       this.#counters.bytesDiscarded += dropped;
     };
-    this.#inbox = new Inbox({ ...settings, raw: settings.codec === (bytes as unknown), onDropped });
-    this.#outbox = new Outbox({ ...settings, onDrain: () => this.#tell('drain') });
+    const { highWaterMark, maxBufferedAmount, unflushed } = settings;
+    this.#inbox = new Inbox({ highWaterMark, raw: settings.codec === (bytes as unknown), onDropped });
+    this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => this.#tell('drain') });
     this.#links = new Links({
       settings,
       dialer: new Dialer(settings, (socket) => this.#hold.track(socket)),
-      context: { ...settings, inbox: this.#inbox, counters: this.#counters },
+      context: { settings, inbox: this.#inbox, counters: this.#counters },
       onRetry: (retry) => this.#tell('retry', retry),
     });
     this.#outbox.finished.then(

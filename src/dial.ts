@@ -61,6 +61,7 @@ export interface DialSettings {
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
   readonly keepAliveInitialDelay: number;
+  readonly highWaterMark: number;
 }
 
 /** Dials the endpoints in turn, or whatever `dial` brings. */
@@ -69,13 +70,14 @@ export class Dialer {
   readonly #track: (socket: Duplex) => void;
   /** The newest TLS session of each endpoint, to be resumed when it is dialled again. */
   readonly #sessions = new Map<Endpoint, Buffer>();
-  readonly #slab = new Slab();
+  readonly #slab: Slab;
   #turn = 0;
 
   /** @param track - told of each socket as soon as there is one */
   constructor(settings: DialSettings, track: (socket: Duplex) => void) {
     this.#settings = settings;
     this.#track = track;
+    this.#slab = new Slab(settings.highWaterMark);
   }
 
   /** Brings one transport that is ready, or throws. Whatever becomes of the dial, no socket is left behind. */
@@ -138,9 +140,15 @@ const destroyLate = (socket: unknown): void => {
 };
 
 const ready = (socket: Duplex, event: string): Promise<void> =>
-  new Promise((resolve, reject) => {
-    socket.once(event, resolve).once('error', reject);
-    socket.once('close', () => reject(new ReconError('ERR_RECON_DROPPED', 'the socket was closed while it was connecting')));
+  new Promise<void>((resolve, reject) => {
+    const onClose = (): void => reject(new ReconError('ERR_RECON_DROPPED', 'the socket was closed while it was connecting'));
+    const settle = (done: () => void): void => {
+      socket.off(event, onReady).off('error', onError).off('close', onClose);
+      done();
+    };
+    const onReady = (): void => settle(resolve);
+    const onError = (error: unknown): void => settle(() => reject(error));
+    socket.on(event, onReady).on('error', onError).on('close', onClose);
   });
 
 /** The event that a socket which is still connecting is ready with. */

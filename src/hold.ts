@@ -6,27 +6,49 @@ const LONG = 2 ** 31 - 1;
 /** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */
 const PATIENCE = 5_000;
 
+/** Connections that keep the process running, if only by waiting to retry: one timer does it for all of them. */
+let holding = 0;
+let timer: NodeJS.Timeout | undefined;
+
+function hold(): void {
+  holding += 1;
+  timer ??= setInterval(() => {}, LONG);
+}
+
+function letGo(): void {
+  holding -= 1;
+  if (holding > 0) return;
+  clearInterval(timer);
+  timer = undefined;
+}
+
 /** A stream, which may have a handle of its own to keep the process running. */
 type Holding = Duplex & { ref?(): unknown; unref?(): unknown };
 
 /**
- * What keeps the process running for a connection: a timer of its own, so that waiting to retry counts too, and the
+ * What keeps the process running for a connection: a part in the timer, so that waiting to retry counts too, and the
  * socket of the moment. Every other timer of the library is unref'd.
  */
 export class Hold {
-  readonly #timer = setInterval(() => {}, LONG);
   #socket: Holding | undefined;
-  #refed = true;
+  #refed = false;
+  #released = false;
+
+  constructor() {
+    this.ref();
+  }
 
   ref(): void {
+    if (this.#refed || this.#released) return;
     this.#refed = true;
-    this.#timer.ref();
+    hold();
     this.#socket?.ref?.();
   }
 
   unref(): void {
+    if (!this.#refed) return;
     this.#refed = false;
-    this.#timer.unref();
+    letGo();
     this.#socket?.unref?.();
   }
 
@@ -53,7 +75,8 @@ export class Hold {
         });
       });
     }
-    clearInterval(this.#timer);
+    this.unref();
+    this.#released = true;
     this.#socket = undefined;
   }
 }

@@ -35,7 +35,6 @@ export class Inbox<In, L> {
   readonly #sections = new Fifo<Section<In, L>>();
   /** The section that the reader of links is in. */
   #visited: Section<In, L> | undefined;
-  readonly #linkReaders = new WeakSet<Reader<unknown>>();
   #end: { readonly error: unknown } | 'clean' | undefined;
 
   constructor(options: InboxOptions) {
@@ -77,17 +76,13 @@ export class Inbox<In, L> {
   }
 
   links(): Reader<L> {
-    const reader = this.#reader(
-      () => this.#nextLink(),
-      {
-        left: () => {
-          if (this.#visited) this.#forget(this.#visited);
-          this.#visited = undefined;
-        },
+    return this.#reader(() => this.#nextLink(), {
+      visits: true,
+      left: () => {
+        if (this.#visited) this.#forget(this.#visited);
+        this.#visited = undefined;
       },
-    );
-    this.#linkReaders.add(reader as Reader<unknown>);
-    return reader;
+    });
   }
 
   /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
@@ -111,8 +106,7 @@ export class Inbox<In, L> {
 
   /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
-    const { owner } = this.slot;
-    const visited = section.wasUp && owner !== undefined && this.#linkReaders.has(owner);
+    const visited = section.wasUp && this.slot.owner?.visits;
     // A handshake that fails again and again must not fill the memory with what it left unread.
     if (!section.wasUp && this.size > this.options.highWaterMark) section.skip();
     if (!visited) this.#forget(section);
@@ -130,7 +124,7 @@ export class Inbox<In, L> {
     this.#sections.last?.resume();
   }
 
-  #reader<T>(take: () => Result<T> | undefined, more: Pick<Readable<T>, 'run' | 'left'> = {}): Reader<T> {
+  #reader<T>(take: () => Result<T> | undefined, more: Pick<Readable<T>, 'run' | 'visits' | 'left'> = {}): Reader<T> {
     return new Reader({
       ...more,
       take: () => take() ?? this.#ended(),

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { type Codec, decode, type Decoder, encode } from './codecs.js';
+import { decode, type Decoder, encode } from './codecs.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { type Reason, ReconError } from './errors.js';
@@ -8,6 +8,7 @@ import type { Inbox, Section } from './inbox.js';
 import type { Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
+import type { Settings } from './settings.js';
 import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 
@@ -48,17 +49,14 @@ export interface Heartbeat<Out> {
   readonly message: Out;
 }
 
-/** What a link's life depends on, besides its socket. */
+/** What the links of one connection share. */
 export interface LinkContext<In, Out> {
-  readonly number: number;
-  readonly codec: Codec<In, Out>;
+  readonly settings: Pick<
+    Settings<In, Out>,
+    'codec' | 'discard' | 'idleTimeout' | 'writeTimeout' | 'closeTimeout' | 'heartbeat'
+  >;
   readonly inbox: Inbox<In, Link<In, Out>>;
   readonly counters: Counters;
-  readonly discard: boolean;
-  readonly idleTimeout: number;
-  readonly writeTimeout: number;
-  readonly closeTimeout: number;
-  readonly heartbeat: Heartbeat<Out> | undefined;
 }
 
 /** A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
@@ -82,31 +80,30 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   readonly #writer: Writer;
   readonly #lost: Deferred<void> = deferred();
   readonly #writes = new Set<Deferred<void>>();
-  readonly #idle: Deadline;
-  readonly #stalled: Deadline;
-  readonly #goodbye: Deadline;
+  readonly #idle: Deadline | undefined;
+  readonly #stalled: Deadline | undefined;
+  /** The peer's goodbye is due; once ours is said, or about to be. */
+  #goodbye: Deadline | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
   #paused = false;
-  /** The goodbye is said, or about to be. */
-  #ending = false;
   #upAt = Infinity;
   #lostAt = Infinity;
 
   constructor({ socket, source, peer }: Dialled, context: LinkContext<In, Out>) {
-    this.number = context.number;
+    const { settings, inbox, counters } = context;
+    this.number = counters.links + 1;
     this.socket = socket;
     this.peer = peer;
     this.lost = this.#lost.promise;
     this.#context = context;
     this.#source = source;
-    this.#decoder = context.codec.decoder();
-    this.#section = context.inbox.open(this);
+    this.#decoder = settings.codec.decoder();
+    this.#section = inbox.open(this);
     this.#section.onRoom = () => this.#resume();
-    this.#idle = this.#deadline(context.idleTimeout, 'nothing was received');
-    this.#stalled = this.#deadline(context.writeTimeout, 'the system took nothing of what waits');
-    this.#goodbye = new Deadline(Math.max(context.closeTimeout, 1), () => this.destroy());
-    this.#writer = new Writer(socket, context.writeTimeout > 0 ? this.#stalled : undefined);
+    this.#idle = this.#deadline(settings.idleTimeout, 'nothing was received');
+    this.#stalled = this.#deadline(settings.writeTimeout, 'the system took nothing of what waits');
+    this.#writer = new Writer(socket, this.#stalled);
 
     socket.on('end', () => this.destroy());
     socket.on('error', (error) => this.destroy(error));
@@ -145,12 +142,12 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   write(message: Out): Promise<void> {
     let data: string | Uint8Array;
     try {
-      data = encode(this.#context.codec, message);
+      data = encode(this.#context.settings.codec, message);
     } catch (error) {
       return rejected(error);
     }
     if (!this.open) return rejected(this.#dropped('write'));
-    if (this.#ending) return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has said goodbye on this link'));
+    if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has said goodbye on this link'));
     const write = deferred();
     this.#writes.add(write);
     const part = typeof data === 'string' ? Buffer.from(data) : data;
@@ -180,7 +177,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** `onLink` is done: the reader may have what comes, and the link is watched. */
   up(): void {
-    const { discard, heartbeat } = this.#context;
+    const { discard, heartbeat } = this.#context.settings;
     this.#upAt = performance.now();
     this.#section.release();
     if (discard) this.#section.skip();
@@ -190,13 +187,14 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** Says goodbye, and gives the peer `closeTimeout` to say it too. */
   end(): void {
-    if (!this.open || this.#ending) return;
-    this.#ending = true;
+    if (!this.open || this.#goodbye) return;
+    const goodbye = new Deadline(Math.max(this.#context.settings.closeTimeout, 1), () => this.destroy());
+    this.#goodbye = goodbye;
     clearInterval(this.#heartbeat);
     this.#section.onlyIfRead();
     // It counts from the goodbye; but what the link itself still writes must not put that off for ever.
-    this.#goodbye.arm();
-    this.#writer.end(() => this.open && this.#goodbye.arm());
+    goodbye.arm();
+    this.#writer.end(() => this.open && goodbye.arm());
   }
 
   /** The link is lost, for this reason or with a plain goodbye. What its socket has already received is kept. */
@@ -205,9 +203,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.open = false;
     this.reason = reason as Reason | undefined;
     this.#lostAt = performance.now();
-    this.#idle.disarm();
-    this.#stalled.disarm();
-    this.#goodbye.disarm();
+    this.#idle?.disarm();
+    this.#stalled?.disarm();
+    this.#goodbye?.disarm();
     clearInterval(this.#heartbeat);
     this.#source.drain();
     this.discarded = this.#unfinished();
@@ -223,7 +221,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: the link to ${this.peer} is lost`, this.reason);
   }
 
-  #deadline(milliseconds: number, what: string): Deadline {
+  /** Of a timeout that is not off. */
+  #deadline(milliseconds: number, what: string): Deadline | undefined {
+    if (milliseconds === 0) return undefined;
     return new Deadline(milliseconds, () =>
       this.destroy(new ReconError('ERR_RECON_TIMEOUT', `${what} for ${milliseconds} ms on the link to ${this.peer}`)),
     );
@@ -259,8 +259,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** Silence counts from now; but not before the link is up, nor while we don't listen. */
   #watch(): void {
-    if (this.open && !this.#paused && this.#upAt < Infinity) this.#idle.arm();
-    else this.#idle.disarm();
+    if (this.open && !this.#paused && this.#upAt < Infinity) this.#idle?.arm();
+    else this.#idle?.disarm();
   }
 
   /** One that the system has not taken yet is enough: they must not pile up before a peer that doesn't read. */

@@ -15,7 +15,7 @@ export type LinksSettings<In, Out> = Pick<Settings<In, Out>, 'connectTimeout' | 
 export interface LinksParts<In, Out> {
   readonly settings: LinksSettings<In, Out>;
   readonly dialer: Dialer;
-  readonly context: Omit<LinkContext<In, Out>, 'number'>;
+  readonly context: LinkContext<In, Out>;
   readonly onRetry: (retry: Retry) => void;
 }
 
@@ -38,43 +38,39 @@ interface Outage {
 /** Brings one link after another, under p-retry. */
 export class Links<In, Out> {
   readonly #parts: LinksParts<In, Out>;
-  /** Aborts what is under way without a link: a dial, an `onLink`, a wait. A link that is up is not concerned. */
-  #trying = new AbortController();
+  #outage: Outage;
+  /** Aborts what is under way without a link: a dial, an `onLink`, a wait. */
+  #trying: AbortController | undefined;
   #stopped = false;
 
   constructor(parts: LinksParts<In, Out>) {
     this.#parts = parts;
+    this.#outage = this.#newOutage();
   }
 
   /** Lives each link that comes up, until stopped. Throws the error that no retry can mend, or the last one. */
   async each(live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
-    let outage = this.#newOutage();
     while (!this.#stopped) {
-      this.#trying = new AbortController();
-      const { signal } = this.#trying;
-      try {
-        const link = await this.#next(outage, signal);
-        if (signal.aborted) link.destroy();
-        const wasUp = link.open;
-        if (wasUp) await live(link);
-        if (wasUp && link.uptime >= this.#parts.settings.minUptime) outage = this.#newOutage();
-        else outage.loss = link.reason instanceof Error ? link.reason : goodbye(link);
-      } catch (error) {
-        if (!signal.aborted) throw error;
-      }
-      if (signal.aborted) outage = this.#newOutage();
+      const outage = this.#outage;
+      const link = await this.#next(outage);
+      if (link === undefined) continue;
+      const wasUp = link.open;
+      if (wasUp) await live(link);
+      if (wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
+      else outage.loss = link.reason instanceof Error ? link.reason : goodbye(link);
     }
   }
 
-  /** Starts anew, with the backoff at its beginning. */
+  /** Starts anew, with the backoff at its beginning. A link that is up is not concerned. */
   redial(): void {
-    this.#trying.abort();
+    this.#outage = this.#newOutage();
+    this.#trying?.abort();
   }
 
   /** Brings no more links. */
   stop(): void {
     this.#stopped = true;
-    this.#trying.abort();
+    this.#trying?.abort();
   }
 
   #newOutage(): Outage {
@@ -82,8 +78,11 @@ export class Links<In, Out> {
     return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
   }
 
-  /** The next link that comes up. p-retry counts, asks its hooks and waits. */
-  async #next(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out>> {
+  /** The next link that comes up, or none if that is called off. p-retry counts, asks its hooks and waits. */
+  async #next(outage: Outage): Promise<LiveLink<In, Out> | undefined> {
+    const trying = new AbortController();
+    const { signal } = trying;
+    this.#trying = trying;
     const started = performance.now();
     let link: LiveLink<In, Out> | undefined;
     const attempt = async (): Promise<LiveLink<In, Out>> => {
@@ -99,14 +98,16 @@ export class Links<In, Out> {
       return link;
     };
     try {
-      return await pRetry(attempt, this.#backoff(outage, signal));
+      await pRetry(attempt, this.#backoff(outage, signal));
     } catch (error) {
-      // Aborted at the last moment, p-retry throws a good link away.
-      link?.destroy();
-      throw error;
+      if (!signal.aborted) throw error;
     } finally {
       outage.spent += performance.now() - started;
+      this.#trying = undefined;
     }
+    if (!signal.aborted) return link;
+    link?.destroy();
+    return undefined;
   }
 
   /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */
@@ -140,11 +141,13 @@ export class Links<In, Out> {
     let link: LiveLink<In, Out> | undefined;
     try {
       dialled = await dialer.dial({ attempt, signal });
-      const opened = new LiveLink(dialled, { ...context, number: context.counters.links + 1 });
+      const opened = new LiveLink(dialled, context);
       link = opened;
-      void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
-      // In a function of its own, so that what it throws at once is a rejection too.
-      if (onLink) await within(signal, (async () => onLink(opened, { signal }))());
+      if (onLink) {
+        void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
+        // In a function of its own, so that what it throws at once is a rejection too.
+        await within(signal, (async () => onLink(opened, { signal }))());
+      }
       signal.throwIfAborted();
       if (!opened.open) throw opened.reason ?? goodbye(opened);
       return opened;

@@ -24,6 +24,8 @@ export interface Readable<T> {
   take(): Result<T> | undefined;
   /** Where the next results come from: all but the last of them may be taken without asking. */
   run?(): Run<T> | undefined;
+  /** Each link is a result, an empty one too. */
+  readonly visits?: boolean;
   /** The slot to hold while reading: asked at each `next()`. */
   slot(): Slot;
   /** The reader waits, having found nothing. */
@@ -47,6 +49,10 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  get visits(): boolean {
+    return this.#source.visits === true;
   }
 
   /** Waits for more than there is. */

@@ -17,24 +17,38 @@ export interface Source {
   readonly isFromLoop: boolean;
 }
 
-/** Memory is set aside in slabs of this size; what is too small for one more read is left. */
-const SLAB = 64 * 1024;
+/**
+ * Bytes of a slab: the first one's, in case little comes, then eight times the last read, within limits. Half of the
+ * high-water mark is a limit too: a read may go past the mark by a slab.
+ */
+const FIRST_SLAB = 16 * 1024;
+const LEAST_SLAB = 64 * 1024;
+const LARGEST_SLAB = 512 * 1024;
+/** What is too small for one more read is left. */
 const ENOUGH = 16 * 1024;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
 const SMALL = 1024;
+
+const NONE = Buffer.alloc(0);
 
 /**
  * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
  * has one for all its links: few bytes of each, unread, must not hold on to a slab for each.
  */
 export class Slab {
-  #bytes = Buffer.alloc(0);
+  #bytes = NONE;
   #used = 0;
+  #nextSize = FIRST_SLAB;
+  readonly #largest: number;
+
+  constructor(highWaterMark: number) {
+    this.#largest = Math.max(LEAST_SLAB, Math.min(Math.floor(highWaterMark / 2), LARGEST_SLAB));
+  }
 
   /** What is free, and at least enough. */
   room(enough: number): Buffer {
     if (this.#bytes.length - this.#used < enough) {
-      this.#bytes = Buffer.allocUnsafeSlow(SLAB);
+      this.#bytes = Buffer.allocUnsafeSlow(this.#nextSize);
       // Chunks share it: who transfers one to a worker must not take the others with it.
       // (Not every runtime can say so.)
       workers.markAsUntransferable?.(this.#bytes.buffer);
@@ -45,6 +59,7 @@ export class Slab {
 
   /** Uses so many bytes of the room. */
   take(length: number): Buffer {
+    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8), this.#largest);
     this.#used += length;
     return this.#bytes.subarray(this.#used - length, this.#used);
   }
