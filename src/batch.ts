@@ -3,6 +3,8 @@ import { type Deferred, deferred } from './promises.js';
 /** Chunks up to this size are joined, so that thousands of them cost the system one call, and us one promise. */
 export const SMALL = 4 * 1024;
 
+const GONE = new Uint8Array(0);
+
 /** Memory that small chunks lie in side by side; what one batch leaves of it is for the next. */
 export class Slab {
   readonly bytes = Buffer.allocUnsafeSlow(64 * 1024);
@@ -59,6 +61,15 @@ export class Batch {
     this.length += length;
     slab.used += length;
     if (typeof chunk === 'string' && isHighSurrogate(chunk.charCodeAt(chunk.length - 1))) this.#encode();
+  }
+
+  /** Taken back by its signal: nothing of it is kept but its place. */
+  get isWithdrawn(): boolean {
+    return this.#bytes === GONE;
+  }
+
+  withdraw(): void {
+    this.#bytes = GONE;
   }
 
   /** All of it, to which nothing is joined any more. */

@@ -28,6 +28,9 @@ export class Deadline {
   }
 
   #pass(): void {
-    this.#passing = setImmediate(this.#onPassed);
+    // Some runtimes (Bun) come to what a timer sets before they look at their sockets, but not to what that sets in turn.
+    this.#passing = setImmediate(() => {
+      this.#passing = setImmediate(this.#onPassed);
+    });
   }
 }

@@ -1,4 +1,4 @@
-import { connect as connectTcp, isIP, type NetConnectOpts, Socket } from 'node:net';
+import { connect as connectTcp, isIP, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
@@ -31,6 +31,12 @@ export interface Dialled {
  * told otherwise: too soon for a slow route, or a lost SYN.
  */
 const PER_ADDRESS = 2_000;
+
+/**
+ * Whether `onread` reads into the memory that it is given. Deno 2.9 tells of bytes that it has put nowhere, once TLS has gone
+ * on to the second of a name's addresses.
+ */
+const FILLS_SLABS = !('deno' in process.versions);
 
 /** Codes of a certificate that does not verify: X.509 verification (as Node's `tls` page lists them) and a wrong name. */
 const CERTIFICATE =
@@ -104,12 +110,12 @@ export class Dialer {
       return { socket, source: new StreamSource(socket, this.#slab), peer: 'a dialled stream' };
     }
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
-    const source = new SlabSource(this.#slab);
-    const socket = this.#connect(endpoint, source);
-    return { socket, source: source.of(socket), peer: describe(endpoint) };
+    const slabs = FILLS_SLABS ? new SlabSource(this.#slab) : undefined;
+    const socket = this.#connect(endpoint, slabs?.onread);
+    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#slab), peer: describe(endpoint) };
   }
 
-  #connect(endpoint: Endpoint, { onread }: SlabSource): Socket {
+  #connect(endpoint: Endpoint, onread: OnReadOpts | undefined): Socket {
     const { noDelay, keepAlive, keepAliveInitialDelay } = this.#settings;
     const { port, host = 'localhost', path, tls } = endpoint;
     const place =

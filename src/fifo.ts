@@ -21,6 +21,8 @@ export class Fifo<T> {
 
   shift(): T | undefined {
     if (this.length === 0) return undefined;
+    // The queue that is empty but for one item is the common one: `pop` keeps its memory for the next.
+    if (this.#items.length === 1) return this.#items.pop();
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) {
@@ -39,6 +41,16 @@ export class Fifo<T> {
     this.#items.length = 0;
     this.#head = 0;
     return all;
+  }
+
+  /** Puts items before the first one. */
+  unshift(items: readonly T[]): void {
+    this.#items = [...items, ...this.clear()];
+  }
+
+  /** Keeps only those that are wanted. */
+  keep(isWanted: (item: T) => boolean): void {
+    this.#items = this.clear().filter(isWanted);
   }
 
   pop(): T | undefined {

@@ -80,7 +80,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     const pending = deferred<Result<T>>();
     this.#waiting.push(pending);
     this.#source.hungry?.();
-    return handled(pending.promise);
+    return pending.promise;
   }
 
   /** Leaves; what was not taken stays for the next reader. */
@@ -106,6 +106,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
         if (result === undefined) return;
         pending.resolve(result);
       } catch (error) {
+        handled(pending.promise);
         pending.reject(error);
       }
       this.#waiting.shift();

@@ -34,7 +34,7 @@ export class Writer {
 
   /** Returns whether the system took everything at once. */
   write(parts: readonly Uint8Array[], taken: Taken): boolean {
-    if (parts.length === 0) this.#breathe(() => taken(null, 0));
+    if (parts.length === 0) this.#confirm(taken, 0);
     else if (this.#stalled) this.#writeSliced(parts, taken);
     else this.#writeWhole(parts, taken);
     return this.#slices.length <= 1 && this.#socket.writableLength === 0;
@@ -68,7 +68,7 @@ export class Writer {
       asked = 0;
       socket.write(part, (error) => {
         if (error || index < last) taken(error, bytes);
-        else this.#breathe(() => taken(null, bytes));
+        else this.#confirm(taken, bytes);
       });
     });
     if (last > 0) socket.uncork();
@@ -97,20 +97,25 @@ export class Writer {
       if (error) return slice.taken(error, 0);
       // Progress counts when it is made, however long its confirmation takes a breath.
       this.#stalled?.arm();
-      this.#breathe(() => {
+      this.#confirm((_, bytes) => {
         this.#slices.shift();
-        slice.taken(null, slice.bytes.length);
+        slice.taken(null, bytes);
         this.#writeSlice();
-      });
+      }, slice.bytes.length);
     });
   }
 
-  #breathe(confirm: () => void): void {
-    if (this.#count++ === 0) this.#since = performance.now();
-    if (this.#count < BREATH_COUNT && performance.now() - this.#since < BREATH_TIME) return confirm();
-    setImmediate(() => {
-      this.#count = 0;
-      confirm();
-    });
+  /** Tells at once that the system has taken so many bytes; or, when it is time to breathe, in the next turn. */
+  #confirm(taken: Taken, bytes: number): void {
+    this.#count += 1;
+    if (this.#count === 1) this.#since = performance.now();
+    else if (this.#count >= BREATH_COUNT || performance.now() - this.#since >= BREATH_TIME) {
+      setImmediate(() => {
+        this.#count = 0;
+        taken(null, bytes);
+      });
+      return;
+    }
+    taken(null, bytes);
   }
 }

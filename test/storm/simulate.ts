@@ -78,16 +78,11 @@ class Server {
 
 const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
 
-/** Numbers of at least 0 and below 1, as `Math.random()` brings them, which follow from the seed. */
-function dice(seed: number): () => number {
-  const generator = new Generator(seed);
-  return () => generator.between(0, 2 ** 32 - 1) / 2 ** 32;
-}
-
 /** Lets the server of so many clients, all of them connected, be away for some time. */
 export async function simulate(contender: Contender, outage: Outage): Promise<Storm> {
   const { clients, seconds, seed } = outage;
-  using clock = new Clock(dice(seed));
+  const dice = new Generator(seed);
+  using clock = new Clock(() => dice.fraction());
   const server = new Server(clock);
   const allUp = (): boolean => server.links === clients;
 
