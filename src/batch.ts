@@ -15,6 +15,7 @@ export class Slab {
 export class Batch {
   readonly settled: Deferred<void> = deferred();
   readonly signal: AbortSignal | undefined;
+  /** In bytes. */
   length = 0;
   /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
   end = 0;
@@ -23,7 +24,7 @@ export class Batch {
   readonly #start: number;
   /** Bytes of it that lie in the slab. */
   #filled = 0;
-  /** What follows them, to be encoded as a whole: that is cheaper than one by one. */
+  /** What follows them: to encode it as a whole is cheaper than one by one, and the system can do it as well. */
   #text = '';
 
   private constructor(slab?: Slab, bytes?: Uint8Array, signal?: AbortSignal) {
@@ -54,13 +55,13 @@ export class Batch {
     const slab = this.#slab!;
     if (typeof chunk === 'string') this.#text += chunk;
     else {
-      this.#encode();
+      this.pack();
       slab.bytes.set(chunk, this.#start + this.#filled);
       this.#filled += length;
     }
     this.length += length;
     slab.used += length;
-    if (typeof chunk === 'string' && isHighSurrogate(chunk.charCodeAt(chunk.length - 1))) this.#encode();
+    if (typeof chunk === 'string' && isHighSurrogate(chunk.charCodeAt(chunk.length - 1))) this.pack();
   }
 
   /** Taken back by its signal: nothing of it is kept but its place. */
@@ -72,14 +73,17 @@ export class Batch {
     this.#bytes = GONE;
   }
 
-  /** All of it, to which nothing is joined any more. */
-  seal(): Uint8Array {
-    this.#encode();
-    this.#bytes ??= this.#slab!.bytes.subarray(this.#start, this.#start + this.length);
+  /** All of it; from then on, nothing may join it. */
+  get data(): string | Uint8Array {
+    if (this.#bytes) return this.#bytes;
+    if (this.#filled === 0) return this.#text;
+    this.pack();
+    this.#bytes = this.#slab!.bytes.subarray(this.#start, this.#start + this.length);
     return this.#bytes;
   }
 
-  #encode(): void {
+  /** Thousands of joined strings take up more memory than their bytes, and should not have to wait as such. */
+  pack(): void {
     if (this.#text === '') return;
     this.#filled += this.#slab!.bytes.write(this.#text, this.#start + this.#filled);
     this.#text = '';

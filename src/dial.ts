@@ -22,6 +22,8 @@ export type Dial = (context: DialContext) => Duplex | Promise<Duplex>;
 export interface Dialled {
   readonly socket: Duplex;
   readonly source: Source;
+  /** It is one of Node's own sockets, not a stream of any kind. */
+  readonly isNetSocket: boolean;
   /** To whom, in words. */
   readonly peer: string;
 }
@@ -95,14 +97,14 @@ export class Dialer {
     try {
       const event = awaited(socket);
       if (event !== undefined) await within(context.signal, ready(socket, event));
-      return { socket, source, peer };
+      return { socket, source, isNetSocket: socket instanceof Socket, peer };
     } catch (error) {
       socket.destroy();
       throw explained(error);
     }
   }
 
-  async #begin(context: DialContext): Promise<Dialled> {
+  async #begin(context: DialContext): Promise<Omit<Dialled, 'isNetSocket'>> {
     const { dial, endpoints } = this.#settings;
     if (dial) {
       const socket = await within(context.signal, dial(context), destroyLate);

@@ -5,7 +5,7 @@ import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { type Reason, ReconError } from './errors.js';
 import type { Inbox, Section } from './inbox.js';
-import type { Sink } from './outbox.js';
+import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
 import type { Settings } from './settings.js';
@@ -90,7 +90,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   #upAt = Infinity;
   #lostAt = Infinity;
 
-  constructor({ socket, source, peer }: Dialled, context: LinkContext<In, Out>) {
+  constructor({ socket, source, isNetSocket, peer }: Dialled, context: LinkContext<In, Out>) {
     const { settings, inbox, counters } = context;
     this.number = counters.links + 1;
     this.socket = socket;
@@ -103,7 +103,12 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#section.onRoom = () => this.#resume();
     this.#idle = this.#deadline(settings.idleTimeout, 'nothing was received');
     this.#stalled = this.#deadline(settings.writeTimeout, 'the system took nothing of what waits');
-    this.#writer = new Writer(socket, this.#stalled);
+    this.#writer = new Writer(socket, {
+      isNetSocket,
+      stalled: this.#stalled,
+      onTaken: (bytes) => (counters.bytesWritten += bytes),
+      onError: (error) => this.destroy(error),
+    });
 
     socket.on('end', () => this.destroy());
     socket.on('error', (error) => this.destroy(error));
@@ -150,9 +155,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has said goodbye on this link'));
     const write = deferred();
     this.#writes.add(write);
-    const part = typeof data === 'string' ? Buffer.from(data) : data;
-    let left = part.length;
-    this.send([part], (bytes) => {
+    const length = Buffer.byteLength(data);
+    let left = length;
+    this.send([{ data, length }], (bytes) => {
       left -= bytes;
       if (left > 0) return;
       this.#writes.delete(write);
@@ -161,13 +166,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     return handled(write.promise);
   }
 
-  send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+  send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
     try {
-      return this.#writer.write(parts, (error, length) => {
-        if (error) return this.destroy(error);
-        this.#context.counters.bytesWritten += length;
-        taken(length);
-      });
+      return this.#writer.write(parts, taken);
     } catch (error) {
       // A stream of somebody else's making may throw.
       this.destroy(error);

@@ -3,6 +3,13 @@ import { ReconError } from './errors.js';
 import { Fifo } from './fifo.js';
 import { type Deferred, deferred, handled } from './promises.js';
 
+/** Something to be sent. */
+export interface Part {
+  readonly data: string | Uint8Array;
+  /** In bytes. */
+  readonly length: number;
+}
+
 /** What the outbox needs of a link. */
 export interface Sink {
   /** False from the moment the link is lost. */
@@ -11,7 +18,7 @@ export interface Sink {
    * Hands over the parts as one piece. `taken` is told, as often as it pleases, how many more bytes the system has
    * taken; nothing that is not taken when the link is lost. Returns whether it was all taken at once.
    */
-  send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean;
+  send(parts: readonly Part[], taken: (bytes: number) => void): boolean;
 }
 
 export interface OutboxOptions {
@@ -60,6 +67,8 @@ export class Outbox {
   /** Bytes handed to the present link. */
   #position = 0;
   #sink: Sink | undefined;
+  /** Told by the present link how many more bytes are taken. */
+  #taken: (bytes: number) => void = () => {};
   #flushing = false;
   /** Something had to wait since it was last empty. */
   #backlog = false;
@@ -125,8 +134,15 @@ export class Outbox {
 
   /** A link is up: flushes to it until it is detached. */
   attach(sink: Sink): void {
-    this.#sink = sink;
+    let confirmed = 0;
     this.#position = 0;
+    this.#sink = sink;
+    this.#taken = (bytes) => {
+      if (this.#sink !== sink) return;
+      confirmed += bytes;
+      this.confirm(confirmed);
+      if (confirmed === this.#position) this.#flush();
+    };
     this.#flush();
   }
 
@@ -201,7 +217,7 @@ export class Outbox {
   }
 
   #append(batch: Batch): void {
-    this.#last?.seal();
+    this.#last?.pack();
     this.#waiting.push(batch);
     this.#last = batch;
   }
@@ -244,11 +260,17 @@ export class Outbox {
     this.#flushing = sink?.open === true && this.#waiting.length > 0;
     if (sink === undefined || !this.#flushing) return;
 
-    const parts: Uint8Array[] = [];
+    const burst = this.#begin();
+    if (!sink.send(burst, this.#taken) && this.#size > 0) this.#backlog = true;
+  }
+
+  /** Takes as much of what waits as a burst may be, and hands it over. */
+  #begin(): Batch[] {
+    const burst: Batch[] = [];
     const start = this.#position;
     for (let batch = this.#waiting.first; batch; batch = this.#waiting.first) {
-      const full = parts.length >= BURST_PARTS || this.#position - start + batch.length > BURST;
-      if (parts.length > 0 && full) break;
+      const full = burst.length >= BURST_PARTS || this.#position - start + batch.length > BURST;
+      if (burst.length > 0 && full) break;
       this.#waiting.shift();
       if (batch.isWithdrawn) {
         this.#withdrawn -= 1;
@@ -258,18 +280,10 @@ export class Outbox {
       this.#keep(batch);
       this.#position += batch.length;
       batch.end = this.#position;
-      if (batch.length > 0) parts.push(batch.seal());
+      if (batch.length > 0) burst.push(batch);
       if (this.#last === batch) this.#last = undefined;
     }
-    const end = this.#position;
-    let confirmed = start;
-    const taken = (bytes: number): void => {
-      if (this.#sink !== sink) return;
-      confirmed += bytes;
-      this.confirm(confirmed);
-      if (confirmed === end) this.#flush();
-    };
-    if (!sink.send(parts, taken) && this.#size > 0) this.#backlog = true;
+    return burst;
   }
 
   #settle(batch: Batch, refusal?: unknown): void {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
 import type { Deadline } from './deadline.js';
 import { Fifo } from './fifo.js';
+import type { Part } from './outbox.js';
 
 /** How often, and for how many milliseconds, writing may go on in one turn of the event loop. */
 const BREATH_COUNT = 32;
@@ -9,8 +10,19 @@ const BREATH_TIME = 1;
 /** With a deadline for progress, what is handed to the socket at once: smaller than that, none is seen. */
 const SLICE = 16 * 1024;
 
-/** Told how many more bytes the system has taken, in order; or the error of a link that is lost. */
-export type Taken = (error: Error | null | undefined, bytes: number) => void;
+/** Told how many more bytes the system has taken, in order. */
+export type Taken = (bytes: number) => void;
+
+export interface WriterOptions {
+  /** It takes text as it is, and what is corked in one piece, so that only its last part need be asked about. */
+  readonly isNetSocket: boolean;
+  /** Passes when the socket takes nothing of what waits; without one, progress isn't watched. */
+  readonly stalled: Deadline | undefined;
+  /** Told of all bytes that are taken. */
+  readonly onTaken: Taken;
+  /** The link is lost. */
+  readonly onError: (error: Error) => void;
+}
 
 /**
  * Hands bytes to one socket, in order.
@@ -20,22 +32,21 @@ export type Taken = (error: Error | null | undefined, bytes: number) => void;
  */
 export class Writer {
   readonly #socket: Duplex;
-  readonly #stalled: Deadline | undefined;
+  readonly #options: WriterOptions;
   readonly #slices = new Fifo<{ bytes: Uint8Array; taken: Taken }>();
   #onEnd: (() => void) | undefined;
   #count = 0;
   #since = 0;
 
-  /** @param stalled - passes when the socket takes nothing of what waits; without one, progress isn't watched */
-  constructor(socket: Duplex, stalled?: Deadline) {
+  constructor(socket: Duplex, options: WriterOptions) {
     this.#socket = socket;
-    this.#stalled = stalled;
+    this.#options = options;
   }
 
   /** Returns whether the system took everything at once. */
-  write(parts: readonly Uint8Array[], taken: Taken): boolean {
+  write(parts: readonly Part[], taken: Taken): boolean {
     if (parts.length === 0) this.#confirm(taken, 0);
-    else if (this.#stalled) this.#writeSliced(parts, taken);
+    else if (this.#options.stalled) this.#writeSliced(parts, taken);
     else this.#writeWhole(parts, taken);
     return this.#slices.length <= 1 && this.#socket.writableLength === 0;
   }
@@ -51,35 +62,39 @@ export class Writer {
     this.#count = 0;
   }
 
-  #writeWhole(parts: readonly Uint8Array[], taken: Taken): void {
+  #writeWhole(parts: readonly Part[], taken: Taken): void {
     const socket = this.#socket;
-    // What is corked goes to a stream's `_writev` in one piece: then only the last part need be asked about.
-    const together = socket._writev != null;
     const last = parts.length - 1;
     let asked = 0;
     if (last > 0) socket.cork();
-    parts.forEach((part, index) => {
-      asked += part.length;
-      if (together && index < last) {
-        socket.write(part);
-        return;
+    for (let index = 0; index <= last; index++) {
+      const { data, length } = parts[index]!;
+      asked += length;
+      if (this.#options.isNetSocket && index < last) socket.write(data, 'utf8');
+      else {
+        this.#writePart(this.#options.isNetSocket ? data : bytesOf(data), asked, index === last, taken);
+        asked = 0;
       }
-      const bytes = asked;
-      asked = 0;
-      socket.write(part, (error) => {
-        if (error || index < last) taken(error, bytes);
-        else this.#confirm(taken, bytes);
-      });
-    });
+    }
     if (last > 0) socket.uncork();
   }
 
-  #writeSliced(parts: readonly Uint8Array[], taken: Taken): void {
+  /** Writes one part, whose confirmation is that of so many bytes. */
+  #writePart(data: string | Uint8Array, bytes: number, isLast: boolean, taken: Taken): void {
+    this.#socket.write(data, 'utf8', (error) => {
+      if (error) this.#options.onError(error);
+      else if (isLast) this.#confirm(taken, bytes);
+      else this.#tell(taken, bytes);
+    });
+  }
+
+  #writeSliced(parts: readonly Part[], taken: Taken): void {
     const idle = this.#slices.length === 0;
-    for (const part of parts) {
+    for (const { data } of parts) {
+      const bytes = bytesOf(data);
       let start = 0;
-      do this.#slices.push({ bytes: part.subarray(start, start + SLICE), taken });
-      while ((start += SLICE) < part.length);
+      do this.#slices.push({ bytes: bytes.subarray(start, start + SLICE), taken });
+      while ((start += SLICE) < bytes.length);
     }
     if (idle) this.#writeSlice();
   }
@@ -88,18 +103,18 @@ export class Writer {
   #writeSlice(): void {
     const slice = this.#slices.first;
     if (slice === undefined) {
-      this.#stalled?.disarm();
+      this.#options.stalled?.disarm();
       if (this.#onEnd) this.#socket.end(this.#onEnd);
       return;
     }
-    this.#stalled?.arm();
+    this.#options.stalled?.arm();
     this.#socket.write(slice.bytes, (error) => {
-      if (error) return slice.taken(error, 0);
+      if (error) return this.#options.onError(error);
       // Progress counts when it is made, however long its confirmation takes a breath.
-      this.#stalled?.arm();
-      this.#confirm((_, bytes) => {
+      this.#options.stalled?.arm();
+      this.#confirm((bytes) => {
         this.#slices.shift();
-        slice.taken(null, bytes);
+        slice.taken(bytes);
         this.#writeSlice();
       }, slice.bytes.length);
     });
@@ -112,10 +127,17 @@ export class Writer {
     else if (this.#count >= BREATH_COUNT || performance.now() - this.#since >= BREATH_TIME) {
       setImmediate(() => {
         this.#count = 0;
-        taken(null, bytes);
+        this.#tell(taken, bytes);
       });
       return;
     }
-    taken(null, bytes);
+    this.#tell(taken, bytes);
+  }
+
+  #tell(taken: Taken, bytes: number): void {
+    this.#options.onTaken(bytes);
+    taken(bytes);
   }
 }
+
+const bytesOf = (data: string | Uint8Array): Uint8Array => (typeof data === 'string' ? Buffer.from(data) : data);

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { ReconError } from '../src/errors.js';
-import { Outbox, type OutboxOptions, type Sink } from '../src/outbox.js';
+import { Outbox, type OutboxOptions, type Part, type Sink } from '../src/outbox.js';
 import { isPending, rejection } from './helpers.js';
 import { held, used } from './memory.js';
 import * as random from './random.js';
@@ -9,6 +9,12 @@ import { suite } from './suite.js';
 
 const test = suite('outbox');
 const KiB = 1024;
+
+/** Bytes that are as long as they were said to be. */
+function checked(bytes: Buffer, length: number): Buffer {
+  assert.is(bytes.length, length);
+  return bytes;
+}
 
 /** A link that takes what it is sent when it is told to. */
 class FakeSink implements Sink {
@@ -18,9 +24,9 @@ class FakeSink implements Sink {
   /** The lengths of the parts that are not taken yet, of each piece. */
   readonly #pieces: { parts: number[]; taken: (bytes: number) => void }[] = [];
 
-  send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+  send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
     assert.ok(this.open, 'a link that is lost is sent nothing');
-    if (parts.length > 0) this.sent.push(Buffer.concat(parts));
+    if (parts.length > 0) this.sent.push(Buffer.concat(parts.map(({ data, length }) => checked(Buffer.from(data as string), length))));
     this.#pieces.push({ parts: parts.map((part) => part.length), taken });
     return false;
   }
@@ -56,7 +62,7 @@ class FakeSink implements Sink {
 
 /** A link that takes everything at once. */
 class EagerSink extends FakeSink {
-  override send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+  override send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
     super.send(parts, taken);
     this.take();
     return true;
@@ -65,7 +71,7 @@ class EagerSink extends FakeSink {
 
 /** A link that has everything taken at once, as it seems, and learns of it late. */
 class HopefulSink extends FakeSink {
-  override send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+  override send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
     super.send(parts, taken);
     return true;
   }
@@ -554,7 +560,7 @@ test('millions of one-byte writes that wait are held in a small multiple of thei
 
 test('writes that are flushed leave nothing behind', async () => {
   const { outbox } = setup();
-  const takeAll = (parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean => {
+  const takeAll = (parts: readonly Part[], taken: (bytes: number) => void): boolean => {
     for (const part of parts) taken(part.length);
     return true;
   };
@@ -642,7 +648,7 @@ class ReferredSink extends FakeSink {
     this.#reference = reference;
   }
 
-  override send(parts: readonly Uint8Array[], taken: (bytes: number) => void): boolean {
+  override send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
     super.send(parts, (bytes) => {
       if (this.open) this.#reference.take(bytes);
       taken(bytes);
