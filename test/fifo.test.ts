@@ -6,7 +6,7 @@ import { suite } from './suite.js';
 
 const test = suite('fifo');
 
-test('it is as an array that is pushed, shifted and popped, whatever the order', () => {
+test('it is as an array that is pushed, shifted, popped, filtered and put in front of, whatever the order', () => {
   for (let round = 0; round < 50; round++) {
     const fifo = new Fifo<number | undefined>();
     const array: (number | undefined)[] = [];
@@ -17,6 +17,15 @@ test('it is as an array that is pushed, shifted and popped, whatever the order',
         if (random.chance(growth)) assert.is(fifo.push(item), void array.push(item));
         else if (random.chance(0.8)) assert.is(fifo.shift(), array.shift());
         else assert.is(fifo.pop(), array.pop());
+        if (random.chance(0.01)) {
+          const items = random.list(random.between(0, 3), () => -step);
+          fifo.unshift(items);
+          array.unshift(...items);
+        } else if (random.chance(0.01)) {
+          const isWanted = (item: number | undefined): boolean => item === undefined || item % 3 !== 0;
+          fifo.keep(isWanted);
+          array.splice(0, array.length, ...array.filter(isWanted));
+        }
         assert.is(fifo.length, array.length);
         assert.is(fifo.first, array[0]);
         assert.is(fifo.last, array.at(-1));

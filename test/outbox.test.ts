@@ -534,6 +534,38 @@ test('drain: told to whoever was refused for want of room', async () => {
   assert.is(drains(), 1);
 });
 
+test('text, bytes and halves of characters, side by side: each chunk goes out as it would alone', async () => {
+  const chunks = ['a', '\ud83d', '\ude00', Buffer.from('\xe9', 'latin1'), 'é', '', '\ud83d\ude00', new Uint8Array(0), '\ud83d', Buffer.from([0]), '\ude00z'];
+  const alone = Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as string)));
+  for (const isUp of [false, true]) {
+    const { outbox } = setup();
+    const sink = new FakeSink();
+    if (isUp) outbox.attach(sink);
+    const writes = chunks.map((chunk) => outbox.push(chunk));
+    assert.is(outbox.size, alone.length);
+    if (!isUp) outbox.attach(sink);
+    await Promise.resolve();
+    assert.equal(Buffer.concat(sink.sent), alone);
+    sink.takeAll();
+    await Promise.all(writes);
+  }
+});
+
+test('what is taken back holds on to no memory, whatever waits before it', () => {
+  const { outbox } = setup();
+  const bytes = held(() => {
+    for (let count = 0; count < 100; count++) void outbox.push('x', new AbortController().signal);
+    for (let count = 0; count < 90; count++) {
+      const abort = new AbortController();
+      void outbox.push(Buffer.allocUnsafeSlow(256 * KiB), abort.signal);
+      abort.abort();
+    }
+    return outbox;
+  });
+  assert.is(outbox.size, 100);
+  assert.ok(bytes < 512 * KiB, `${bytes} bytes are held`);
+});
+
 test('tiny writes that can be taken back one by one are bounded in memory, too', () => {
   const { outbox } = setup({ maxBufferedAmount: KiB * KiB });
   const bytes = held(() => {
