@@ -1,0 +1,112 @@
+/**
+ * Runs the benchmarks: `npm run bench`, or `npm run bench -- write lines` for some. It never fails on a number: it reports.
+ *
+ * Each contender takes its turn in each round of a workload, in an order that rotates, every time with a fresh server and a
+ * fresh client. Only a run of everything is written to `results.json` and `results.svg`, so that these are of one machine
+ * and one day.
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, release, type } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { chart } from './chart.js';
+import { contenders, peers } from './contenders/index.js';
+import { installPeers, isInstalled } from './install.js';
+import { measure } from './measure.js';
+import { Progress } from './progress.js';
+import { type Result, type Round, summarize } from './results.js';
+import { table } from './table.js';
+import { type Sample, type Workload, workloads } from './workloads.js';
+
+const { values, positionals: wanted } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: { type: 'string', default: '9' }, 'no-peers': { type: 'boolean', default: false } },
+});
+const rounds = Number(values.rounds);
+const withPeers = !values['no-peers'];
+const folder = import.meta.dirname;
+
+const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name));
+if (unknown.length > 0 || !(rounds >= 1)) {
+  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 9] [--no-peers]`);
+  process.exit(1);
+}
+
+const takesPart = (contender: string): boolean => withPeers || !peers.includes(contender);
+const chosen = workloads
+  .filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+  .map((workload) => ({ ...workload, contenders: workload.contenders.filter(takesPart) }));
+
+/** What is measured is plain JavaScript, with no loader beside it, compiled against what is shipped. */
+function compile(): void {
+  const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
+  execFileSync(process.execPath, [tsc, '-p', folder], { stdio: 'inherit' });
+}
+
+async function compete(workload: Workload): Promise<Result> {
+  const problems = new Map<string, string>();
+  for (const peer of peers) if (!isInstalled(peer)) problems.set(peer, 'not installed');
+  const brought: Round[] = [];
+  progress.workload(workload.name);
+  for (let round = 1; round <= rounds; round++) {
+    progress.round(round);
+    brought.push(await competeOnce(workload, round, problems));
+  }
+  progress.clear();
+  const { kind } = workload.job;
+  return summarize(workload, brought, (contender) => ({
+    problem: problems.get(contender),
+    note: kind === 'write' ? contenders[contender]?.notes?.write : undefined,
+  }));
+}
+
+/** One turn for each contender that has not failed yet. */
+async function competeOnce(workload: Workload, round: number, problems: Map<string, string>): Promise<Round> {
+  const samples: Record<string, Sample> = {};
+  const { length } = workload.contenders;
+  for (let turn = 0; turn < length; turn++) {
+    const contender = workload.contenders[(turn + round) % length]!;
+    progress.turn(`${workload.name}, round ${round} of ${rounds}: ${contender}`);
+    if (problems.has(contender)) continue;
+    try {
+      samples[contender] = await measure(workload, contender);
+    } catch (error) {
+      problems.set(contender, (error as Error).message);
+    }
+  }
+  return samples;
+}
+
+function write(results: readonly Result[]): void {
+  const node = process.version;
+  const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU';
+  const cores = availableParallelism();
+  const date = new Date().toISOString().slice(0, 10);
+  const all = { date, node, cpu, cores, system: `${type()} ${release()}`, results };
+  writeFileSync(join(folder, 'results.json'), json(all));
+  const about = `Bars are medians of ${rounds} rounds, thin lines their spread, dashes what recon aims at.`;
+  writeFileSync(join(folder, 'results.svg'), chart(results, `${about} Node ${node}, ${cpu}, ${cores} cores, ${date}.`));
+}
+
+/** As text in which a figure is one line, of five digits that count. */
+function json(value: unknown): string {
+  const precise = (_: string, each: unknown): unknown => (typeof each === 'number' ? Number(each.toPrecision(5)) : each);
+  const text = JSON.stringify(value, precise, 2);
+  return `${text.replace(/\{[^{}[\]]*\}/g, (leaf) => leaf.replace(/\s+/g, ' '))}\n`;
+}
+
+compile();
+if (withPeers) installPeers();
+const progress = new Progress(chosen.reduce((sum, workload) => sum + workload.contenders.length * rounds, 0));
+const results: Result[] = [];
+for (const workload of chosen) {
+  const result = await compete(workload);
+  console.log(`${table(result)}\n`);
+  results.push(result);
+}
+if (wanted.length === 0 && withPeers) {
+  write(results);
+  console.log('written: test/bench/results.json and results.svg');
+} else console.log('results.json and results.svg are left alone: they are for a run of everything');
