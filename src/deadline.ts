@@ -7,7 +7,8 @@ export class Deadline {
   readonly #milliseconds: number;
   readonly #onPassed: () => void;
   #timer: NodeJS.Timeout | undefined;
-  #passing: NodeJS.Immediate | undefined;
+  /** Set while what has arrived is looked at: arming or disarming takes it away. */
+  #passing: object | undefined;
 
   constructor(milliseconds: number, onPassed: () => void) {
     this.#milliseconds = milliseconds;
@@ -16,21 +17,24 @@ export class Deadline {
 
   /** Starts the time anew. */
   arm(): void {
-    clearImmediate(this.#passing);
+    this.#passing = undefined;
     if (this.#timer) this.#timer.refresh();
     else if (this.#milliseconds > 0) this.#timer = setTimeout(() => this.#pass(), this.#milliseconds).unref();
   }
 
   disarm(): void {
-    clearImmediate(this.#passing);
+    this.#passing = undefined;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   #pass(): void {
-    // Some runtimes (Bun) come to what a timer sets before they look at their sockets, but not to what that sets in turn.
-    this.#passing = setImmediate(() => {
-      this.#passing = setImmediate(this.#onPassed);
-    });
+    const passing = {};
+    this.#passing = passing;
+    const pass = (): void => {
+      if (this.#passing === passing) this.#onPassed();
+    };
+    // Node looks at its sockets before it comes to the immediate; Bun and Deno, before the timer that the immediate sets.
+    setImmediate(() => setTimeout(pass).unref());
   }
 }

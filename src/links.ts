@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
+import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
 import { type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
@@ -134,8 +135,8 @@ export class Links<In, Out> {
     const { signal } = given;
     const giveUp = (): void => given.abort(trying.reason);
     trying.addEventListener('abort', giveUp, { once: true });
-    const timer =
-      connectTimeout > 0 ? setTimeout(() => given.abort(tooLate(connectTimeout)), connectTimeout).unref() : undefined;
+    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout)));
+    late.arm();
 
     let dialled: Dialled | undefined;
     let link: LiveLink<In, Out> | undefined;
@@ -156,7 +157,7 @@ export class Links<In, Out> {
       dialled?.socket.destroy();
       throw error;
     } finally {
-      clearTimeout(timer);
+      late.disarm();
       trying.removeEventListener('abort', giveUp);
     }
   }
