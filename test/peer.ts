@@ -92,6 +92,7 @@ export class Peer implements AsyncDisposable {
 export class PeerLink {
   readonly socket: net.Socket;
   #chunks: Buffer[] = [];
+  #length = 0;
   /** Fulfilled when the other side has said goodbye. */
   readonly ended: Promise<void>;
   readonly closed: Promise<void>;
@@ -101,6 +102,7 @@ export class PeerLink {
     socket.on('error', () => {});
     socket.on('data', (chunk) => {
       this.#chunks.push(chunk);
+      this.#length += chunk.length;
       socket.emit('more');
     });
     this.ended = new Promise((resolve) => socket.once('end', resolve));
@@ -123,7 +125,7 @@ export class PeerLink {
 
   /** Waits until so many bytes have been received in all. */
   async untilLength(length: number): Promise<void> {
-    while (this.received.length < length) await once(this.socket, 'more');
+    while (this.#length < length) await once(this.socket, 'more');
   }
 
   send(data: string | Uint8Array): Promise<void> {
