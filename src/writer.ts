@@ -114,8 +114,9 @@ export class Writer {
       this.#options.stalled?.arm();
       this.#confirm((bytes) => {
         this.#slices.shift();
-        slice.taken(bytes);
         this.#writeSlice();
+        // Last, since more may be written at that.
+        slice.taken(bytes);
       }, slice.bytes.length);
     });
   }

@@ -331,6 +331,26 @@ test('small writes with signals of their own are bounded, too', async () => {
   conn.destroy();
 });
 
+test('with a writeTimeout, what is written while a write is under way goes out once, and in order', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { writeTimeout: 5_000 });
+  const link = await peer.nextLink();
+  const chunks = Array.from({ length: 300 }, (_, n) => `${n};`.padEnd(n % 7 === 0 ? 40_000 : 50));
+  const written = [];
+  for (const chunk of chunks) {
+    written.push(conn.write(chunk));
+    // Some are written together, and some when others have begun.
+    if (written.length % 3 === 0) await Promise.resolve();
+    if (written.length % 40 === 0) await written.at(-1);
+  }
+  await Promise.all(written);
+  const all = chunks.join('');
+  await link.untilLength(all.length);
+  await conn.end();
+  await link.ended;
+  assert.ok(link.text === all, 'what arrived is what was written');
+});
+
 test('with a writeTimeout, a goodbye still waits for what the link itself was writing', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, { writeTimeout: 5_000 });
