@@ -21,6 +21,7 @@ export interface Endpoint {
 }
 
 /**
+ * @internal
  * Reads `4321`, `tcp://host:port`, `tls://host:port`, `unix:/path`, `host:port`, `[::1]:port`, or a host alone. An
  * unbracketed IPv6 address is a host alone.
  */
@@ -57,5 +58,5 @@ export function parseAddress(address: string | URL, name = 'address'): Endpoint 
   throw wrongType(name, `a host, host:port, [IPv6]:port, tcp://, tls:// or unix:${hint}`, text);
 }
 
-/** Whether a resolver could know it: one word of at most 253 characters (RFC 1035), which is no address with a port. */
+/** @internal Whether a resolver could know it: one word of at most 253 characters (RFC 1035), which is no address with a port. */
 export const isHost = (host: string): boolean => host.length <= 253 && /^[^\s\0/@?#[\]]+$/.test(host);

@@ -50,17 +50,49 @@ export function port(value: unknown, name = 'port'): number {
   return number;
 }
 
-/** An object that has only the keys in `checks`, each passing its own. A key that is `undefined` counts as absent. */
-export function shape(value: unknown, name: string, checks: Readonly<Record<string, Check>>): void {
+/**
+ * An object that has only the keys in `checks`, each passing its own. A key that is `undefined` counts as absent.
+ * @param elsewhere - options of other objects, by their path, which may have been meant
+ */
+export function shape(
+  value: unknown,
+  name: string,
+  checks: Readonly<Record<string, Check>>,
+  elsewhere: readonly string[] = [],
+): void {
   // A Map, a Date or an AbortSignal has no options to read.
   if (Object.prototype.toString.call(value) !== '[object Object]') throw wrongType(name || 'options', 'an object', value);
   for (const [key, entry] of Object.entries(value as object)) {
     const path = name === '' ? key : `${name}.${key}`;
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
     if (check === undefined) {
-      const known = Object.keys(checks).join(', ');
-      throw new TypeError(`recon: ${path} is not an option (got ${show(entry)}); there are ${known}`);
+      const known = Object.keys(checks);
+      const meant = likely(key, [...known, ...elsewhere]);
+      const hint = meant.length > 0 ? `: did you mean ${meant.join(' or ')}?` : `; there are ${known.join(', ')}`;
+      throw new TypeError(`recon: ${path} is not an option (got ${show(entry)})${hint}`);
     }
     if (entry !== undefined) check(entry, path);
   }
+}
+
+/** The options that somebody may have meant who wrote this: one in other letters, or else what is a part of it or alike. */
+function likely(written: string, options: readonly string[]): string[] {
+  const a = written.toLowerCase();
+  const whose = (test: (b: string) => boolean): string[] =>
+    options.filter((option) => test(option.slice(option.lastIndexOf('.') + 1).toLowerCase()));
+  const same = whose((b) => a === b);
+  return same.length > 0 ? same : whose((b) => (a.length > 3 && b.includes(a)) || a.includes(b) || edits(a, b) <= 2);
+}
+
+/** Letters to be put in, taken out or changed to make one word the other (Levenshtein). */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [index, letter] of [...a].entries()) {
+    const above = row;
+    row = [index + 1];
+    for (let at = 0; at < b.length; at++) {
+      row.push(Math.min(row[at]! + 1, above[at + 1]! + 1, above[at]! + Number(letter !== b[at])));
+    }
+  }
+  return row[b.length]!;
 }

@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import { inspect } from 'node:util';
 import { isUint8Array } from 'node:util/types';
 import { atLeast, oneOf, outOfRange, shape, wrongType } from './check.js';
-import { ReconError } from './errors.js';
+import { because, ReconError } from './errors.js';
 
 /**
  * Takes bytes as they arrive and returns the messages that are complete with them. One decoder reads one link, so
@@ -32,20 +32,21 @@ export interface Codec<In, Out> {
   encode(message: Out): string | Uint8Array;
 }
 
-/** The bytes of a message, or the error to refuse it with: whatever a codec throws is told as `ERR_RECON_CODEC`. */
+/** @internal The bytes of a message, or the error to refuse it with: whatever a codec throws is told as `ERR_RECON_CODEC`. */
 export function encode<Out>(codec: Codec<unknown, Out>, message: Out): string | Uint8Array {
   let data: unknown;
   try {
     data = codec.encode(message);
   } catch (error) {
     if (error instanceof TypeError) throw error;
-    throw error instanceof ReconError ? error : unreadable('the codec refused the message', error);
+    throw error instanceof ReconError ? error : unreadable(`the codec refused the message${because(error)}`, error);
   }
-  if (typeof data !== 'string' && !isUint8Array(data)) throw wrongType('data', 'a string or a Uint8Array', data);
-  return data;
+  if (typeof data === 'string' || isUint8Array(data)) return data;
+  if (codec !== (bytes as unknown)) throw wrongType('what the codec makes of a message', 'a string or a Uint8Array', data);
+  throw wrongType('data', 'a string or a Uint8Array (a codec, such as jsonLines(), takes other values)', data);
 }
 
-/** Reads a chunk to its end: the messages, and the error that came after them, if one did. */
+/** @internal Reads a chunk to its end: the messages, and the error that came after them, if one did. */
 export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[]; error?: ReconError } {
   const messages: In[] = [];
   try {
@@ -54,7 +55,8 @@ export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[
     if (Array.isArray(complete)) return { messages: complete.slice() };
     for (const message of complete) messages.push(message);
   } catch (error) {
-    return { messages, error: error instanceof ReconError ? error : unreadable('the codec could not read the peer', error) };
+    if (error instanceof ReconError) return { messages, error };
+    return { messages, error: unreadable(`the codec could not read what the peer sent${because(error)}`, error) };
   }
   return { messages };
 }
@@ -119,7 +121,7 @@ class Rest {
   }
 }
 
-/** The messages are the bytes, as they come: what a connection speaks unless told otherwise. */
+/** @internal The messages are the bytes, as they come: what a connection speaks unless told otherwise. */
 export const bytes: Codec<Buffer, string | Uint8Array> = {
   decoder: () => (chunk) => [chunk],
   encode: (message) => message,
@@ -171,7 +173,7 @@ export function lines(options: MaxLength = {}): Codec<string, string> {
     encode(message) {
       if (typeof message !== 'string') throw wrongType('a line', 'a string', message);
       if (message.includes('\n') || message.endsWith('\r')) {
-        throw unreadable('a line cannot have a line break in it: the peer would read two');
+        throw unreadable('a line cannot have a line break in it: the peer would read two, and lines() adds its own');
       }
       return `${message}\n`;
     },
@@ -199,7 +201,9 @@ function* splitBounded(text: Buffer, maxLength: number): Generator<string> {
 
 /**
  * Text as it comes, in pieces of no particular size; a character's bytes are never torn between two pieces, and
- * invalid bytes are read as U+FFFD.
+ * invalid bytes are read as U+FFFD. Written as it is.
+ *
+ * @example connect(4321, { codec: text() })
  */
 export function text(): Codec<string, string> {
   return {
@@ -275,7 +279,7 @@ function stringify(value: unknown): string {
   try {
     json = typeof value === 'number' && !Number.isFinite(value) ? undefined : JSON.stringify(value);
   } catch (error) {
-    throw unreadable('a message is no JSON', error);
+    throw unreadable(`a message is no JSON${because(error)}`, error);
   }
   if (json === undefined) throw unreadable(`a message is no JSON: ${inspect(value, { depth: 0 })}`);
   return json;
@@ -288,11 +292,19 @@ export interface LengthPrefix extends MaxLength {
    * @default 4
    */
   bytes?: 1 | 2 | 4;
-  /** @default 'big' */
+  /**
+   * Which byte of the length comes first.
+   * @default 'big'
+   */
   endian?: 'big' | 'little';
 }
 
-/** Messages behind an unsigned length, which doesn't count itself. A message too long for it is refused. */
+/**
+ * Messages behind an unsigned length, which doesn't count itself. A message too long for it is refused with
+ * `ERR_RECON_CODEC`. What is read are parts of larger `Buffer`s: copy what is to be kept for long.
+ *
+ * @example connect(4321, { codec: lengthPrefixed({ bytes: 2 }) })
+ */
 export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string | Uint8Array> {
   const { maxLength = DEFAULT_MAX_LENGTH, bytes: header = 4, endian = 'big' } = checked(options, {
     bytes: (value: unknown, name: string) => {

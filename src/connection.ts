@@ -4,8 +4,8 @@ import * as check from './check.js';
 import { bytes, encode } from './codecs.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
-import { type Reason, ReconError } from './errors.js';
-import { ConnectionEmitter, type ConnectionEvents, publish } from './events.js';
+import { because, type Reason, ReconError } from './errors.js';
+import { ConnectionEmitter, type ConnectionEvents, publish, tellRefusal } from './events.js';
 import { Hold } from './hold.js';
 import { Inbox } from './inbox.js';
 import type { Link, LiveLink } from './link.js';
@@ -15,12 +15,15 @@ import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Settings } from './settings.js';
 import type { Counters, Stats } from './stats.js';
 
-/** Where a connection is in its life. It only tells: nothing is steered by it. */
+/**
+ * Where a connection is in its life: `opening` before its first link, `open` while a link is up, `reopening` while none
+ * is, `closing` after `end()`, `closed`. It only tells: nothing is steered by it.
+ */
 export type ReadyState = 'opening' | 'open' | 'reopening' | 'closing' | 'closed';
 
 /** What `write()` can be told besides the message. */
 export interface WriteOptions {
-  /** Takes the write back, with its reason, as long as it has not begun. */
+  /** Aborting takes the write back, as long as it has not begun: its promise rejects with `signal.reason`. */
   signal?: AbortSignal;
 }
 
@@ -33,6 +36,17 @@ type Outcome = 'clean' | { readonly error: unknown };
  * Iterated, it yields what its links received, in order, link after link. The loop ends when the connection has ended,
  * and throws when it failed, after all that had been received. Leaving the loop leaves the connection alone: a later
  * loop goes on where this one stopped. One reader at a time: a second one's `next()` rejects with `ERR_RECON_READING`.
+ *
+ * It is made by `connect()`, keeps the process running until it is ended, and tells its life as events
+ * ({@link ConnectionEvents}).
+ *
+ * @typeParam In - what is read: `Buffer`s, or the messages of the `codec`
+ * @typeParam Out - what is written: strings and `Uint8Array`s, or the messages of the `codec`
+ *
+ * @example
+ * conn.on('drop', ({ reason }) => console.log('link lost:', reason ?? 'the peer said goodbye'));
+ * conn.on('reconnect', (link) => console.log('back, on link', link.number));
+ * for await (const chunk of conn) console.log(chunk.toString());
  */
 export class Connection<In = Buffer, Out = string | Uint8Array>
   extends ConnectionEmitter<In, Out>
@@ -40,7 +54,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 {
   /**
    * Settles when all is over and the last socket is closed: resolves after `end()`, or `destroy()` without an error;
-   * rejects with the very error that ended the connection. Never an unhandled rejection.
+   * rejects with the very error that ended the connection. Never an unhandled rejection, so who doesn't look at it (or at
+   * the `error` event) may miss that the connection has failed.
+   *
+   * @example
+   * conn.closed.catch((error) => console.error('given up:', error.message));
    */
   readonly closed: Promise<void>;
 
@@ -135,7 +153,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     const { reason, discarded } = link;
     const clean = this.#outcome === 'clean' || (this.#outcome === undefined && this.#outbox.done);
     this.#link = undefined;
-    this.#outbox.detach(reason);
+    this.#outbox.detach(reason, String(link));
     if (clean) return;
     this.#counters.lastError = reason ?? this.#counters.lastError;
     this.#tell('drop', { link, reason, discarded });
@@ -164,7 +182,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#links.stop();
     this.#outbox.fail(error);
     this.#inbox.finish(outcome);
-    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', 'the connection ended before the next link was up', error));
+    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before the next link was up${because(error)}`, error));
   }
 
   /** Nothing is left, and everybody is told. */
@@ -202,7 +220,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * Rejects with `ERR_RECON_BUFFER_FULL` (beyond `maxBufferedAmount`), `ERR_RECON_CLOSED` (the connection has ended,
    * or is ending), `ERR_RECON_UNFLUSHED` (with `unflushed: 'reject'`), `ERR_RECON_CODEC` (a message that the codec
    * can't send), `signal.reason`, or a `TypeError` for what is neither a string nor a Uint8Array. A Uint8Array must be
-   * left alone until then. A rejection that nobody listens to doesn't end the process.
+   * left alone until then. A rejection that nobody listens to doesn't end the process: who doesn't await a write
+   * doesn't learn that it was refused.
    *
    * @example
    * await conn.write('hello');
@@ -212,6 +231,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     try {
       return this.#push(message, options);
     } catch (error) {
+      tellRefusal(error);
       return rejected(error);
     }
   }
@@ -227,6 +247,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * nothing to flush and no link it resolves at once. Called again, it returns the same promise.
    *
    * Rejects with the error that the connection fails with meanwhile, or with that of writing `message`.
+   *
+   * @example
+   * await conn.end('QUIT\r\n');
    */
   end(message?: Out): Promise<void> {
     if (message === undefined && this.#ending) return this.#ending;
@@ -260,6 +283,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * Redials now, however young the link, and starts the backoff anew: cuts a wait short, or drops a link that the
    * application knows to be stale. Fulfilled with the next link when it is up; rejects with `ERR_RECON_CLOSED` if the
    * connection ends before.
+   *
+   * @example
+   * process.on('SIGHUP', () => void conn.reconnect());   // to wherever the name leads now
    */
   reconnect(): Promise<Link<In, Out>> {
     if (this.#outcome || this.#outbox.done) {
@@ -272,12 +298,14 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return handled(promise);
   }
 
+  /** Reads message by message: `for await (const message of conn)`. See {@link Connection}. */
   [Symbol.asyncIterator](): AsyncIterableIterator<In, undefined> {
     return this.#inbox.messages();
   }
 
   /**
-   * All that is ready now as one array, for those who count nanoseconds. An array never spans two links.
+   * All that is ready now as one array, never empty, for those who count nanoseconds. An array never spans two links.
+   * Otherwise it reads as `for await (const message of conn)` does.
    *
    * @example
    * for await (const batch of conn.batches()) for (const line of batch) count(line);
@@ -287,8 +315,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   }
 
   /**
-   * Each link in turn, itself an async iterable of its own messages. Moving on to the next link skips what is left of
-   * this one.
+   * Each link in turn, itself an async iterable of its own messages. A link's loop ends where the link ended, however
+   * that was (`link.reason` says). Moving on to the next link skips what is left of this one.
    *
    * @example
    * for await (const link of conn.links()) {
@@ -302,7 +330,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
-   * `end()`, destroying it `destroy()`. With a codec it is in object mode. There is one: called again, it is the same.
+   * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
+   * `ERR_RECON_CODEC`. There is one: called again, it is the same.
+   *
+   * @example
+   * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });
    */
   stream(): Duplex {
     const objectMode = this.#settings.codec !== (bytes as unknown);
@@ -310,7 +342,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return this.#stream;
   }
 
-  /** `opening` before the first link, `open`, `reopening` while down, `closing` after `end()`, `closed`. */
+  /** `opening`, `open`, `reopening`, `closing` or `closed`: see {@link ReadyState}. `open` already inside `reconnect`. */
   get readyState(): ReadyState {
     if (this.#outcome) return 'closed';
     if (this.#outbox.closed) return 'closing';
@@ -318,12 +350,12 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return this.#counters.links === 0 ? 'opening' : 'reopening';
   }
 
-  /** Bytes written that wait or are not confirmed yet. */
+  /** Bytes written that wait or are not confirmed yet: true right after each `write()`, and never above `maxBufferedAmount`. */
   get bufferedAmount(): number {
     return this.#outbox.size;
   }
 
-  /** Counters, as they are at the moment. */
+  /** Counters of its whole life, as they are at the moment: a snapshot. */
   get stats(): Stats {
     return { ...this.#counters };
   }
@@ -340,7 +372,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return this;
   }
 
-  /** `await using conn = await connect(…)` ends it. */
+  /** Calls `end()`, at the end of the block of `await using conn = await connect(…)`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.end();
   }

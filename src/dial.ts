@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
 import { callback, isObject, wrongType } from './check.js';
-import { ReconError } from './errors.js';
+import { ReconError, retold } from './errors.js';
 import { within } from './promises.js';
 import { Slab, SlabSource, type Source, StreamSource } from './source.js';
 
@@ -15,10 +15,15 @@ export interface DialContext {
   readonly signal: AbortSignal;
 }
 
-/** Brings one transport: ready, or a `net.Socket` that is still connecting. */
+/**
+ * Brings one transport, a stream of bytes: ready, or a `net.Socket` that is still connecting.
+ *
+ * @example
+ * const dial: Dial = async ({ signal }) => net.connect({ ...(await discover('logs')), signal });
+ */
 export type Dial = (context: DialContext) => Duplex | Promise<Duplex>;
 
-/** A transport that is ready. */
+/** @internal A transport that is ready. */
 export interface Dialled {
   readonly socket: Duplex;
   readonly source: Source;
@@ -44,11 +49,11 @@ const FILLS_SLABS = !('deno' in process.versions);
 const CERTIFICATE =
   /^(ERR_TLS_CERT_ALTNAME_\w+|CERT_\w+|CRL_\w+|(DEPTH_ZERO_)?SELF_SIGNED_CERT\w*|UNABLE_TO_(GET|VERIFY|DECODE|DECRYPT)_\w+|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_\w+|ERROR_IN_CRL_\w+)$/;
 
-/** Whether the peer's certificate was refused. */
+/** @internal Whether the peer's certificate was refused. */
 export const isCertificateError = (error: unknown): boolean =>
   isObject(error) && typeof error['code'] === 'string' && CERTIFICATE.test(error['code']);
 
-/** Finds out now about TLS options that can never work. */
+/** @internal Finds out now about TLS options that can never work. */
 export function checkTls(options: ConnectionOptions, name: string): void {
   callbackOrNone(options.checkServerIdentity, `${name}.checkServerIdentity`);
   try {
@@ -63,6 +68,7 @@ const callbackOrNone = (value: unknown, name: string): void => {
   if (value !== undefined) callback(value, name);
 };
 
+/** @internal */
 export interface DialSettings {
   readonly endpoints: readonly Endpoint[];
   readonly dial: Dial | undefined;
@@ -72,7 +78,7 @@ export interface DialSettings {
   readonly highWaterMark: number;
 }
 
-/** Dials the endpoints in turn, or whatever `dial` brings. */
+/** @internal Dials the endpoints in turn, or whatever `dial` brings. */
 export class Dialer {
   readonly #settings: DialSettings;
   readonly #track: (socket: Duplex) => void;
@@ -80,6 +86,8 @@ export class Dialer {
   readonly #sessions = new Map<Endpoint, Buffer>();
   readonly #slab: Slab;
   #turn = 0;
+  /** Whom it is dialling, or has dialled last, in words. */
+  peer = '';
 
   /** @param track - told of each socket as soon as there is one */
   constructor(settings: DialSettings, track: (socket: Duplex) => void) {
@@ -96,25 +104,27 @@ export class Dialer {
     this.#track(socket);
     try {
       const event = awaited(socket);
-      if (event !== undefined) await within(context.signal, ready(socket, event));
+      if (event !== undefined) await within(context.signal, ready(socket, event, peer));
       return { socket, source, isNetSocket: socket instanceof Socket, peer };
     } catch (error) {
       socket.destroy();
-      throw explained(error);
+      throw error;
     }
   }
 
   async #begin(context: DialContext): Promise<Omit<Dialled, 'isNetSocket'>> {
     const { dial, endpoints } = this.#settings;
     if (dial) {
+      this.peer = 'a dialled stream';
       const socket = await within(context.signal, dial(context), destroyLate);
-      if (!isDuplex(socket)) throw wrongType('what dial brings', 'a Duplex stream', socket);
-      return { socket, source: new StreamSource(socket, this.#slab), peer: 'a dialled stream' };
+      if (!isDuplex(socket)) throw wrongType('what dial returns', 'a Duplex stream, or a promise of one', socket);
+      return { socket, source: new StreamSource(socket, this.#slab), peer: this.peer };
     }
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
+    this.peer = describe(endpoint);
     const slabs = FILLS_SLABS ? new SlabSource(this.#slab) : undefined;
     const socket = this.#connect(endpoint, slabs?.onread);
-    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#slab), peer: describe(endpoint) };
+    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#slab), peer: this.peer };
   }
 
   #connect(endpoint: Endpoint, onread: OnReadOpts | undefined): Socket {
@@ -147,15 +157,16 @@ const destroyLate = (socket: unknown): void => {
   if (isDuplex(socket)) socket.on('error', ignore).destroy();
 };
 
-const ready = (socket: Duplex, event: string): Promise<void> =>
+const ready = (socket: Duplex, event: string, peer: string): Promise<void> =>
   new Promise<void>((resolve, reject) => {
-    const onClose = (): void => reject(new ReconError('ERR_RECON_DROPPED', 'the socket was closed while it was connecting'));
+    const onClose = (): void =>
+      reject(new ReconError('ERR_RECON_DROPPED', `the socket was closed while it was connecting to ${peer}`));
     const settle = (done: () => void): void => {
       socket.off(event, onReady).off('error', onError).off('close', onClose);
       done();
     };
     const onReady = (): void => settle(resolve);
-    const onError = (error: unknown): void => settle(() => reject(error));
+    const onError = (error: Error): void => settle(() => reject(explained(error, peer)));
     socket.on(event, onReady).on('error', onError).on('close', onClose);
   });
 
@@ -175,10 +186,22 @@ const isDuplex = (stream: unknown): stream is Duplex =>
 const describe = ({ port, host, path, tls }: Endpoint): string =>
   path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host ?? '') === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;
 
-/** The error of a name with several addresses comes without a message: it gets those of its parts. */
-function explained(error: unknown): unknown {
-  if (error instanceof AggregateError && error.message === '') {
-    error.message = error.errors.map((part: Error) => part.message).join('; ');
+/**
+ * The system's error, told so that it says whom it is about and, where that can be known, what to do. That of a name with
+ * several addresses comes without a message: it gets those of its parts.
+ */
+function explained(error: Error & { code?: string; syscall?: string }, peer: string): Error {
+  const { message, code = '', syscall } = error;
+  if (error instanceof AggregateError && message === '') {
+    return retold(error, error.errors.map((part: Error) => part.message).join('; '));
   }
-  return error;
+  if (syscall === 'connect' || syscall === 'getaddrinfo') return error;
+  if (/^(ERR_SSL_|EPROTO)|before secure/.test(`${code} ${message}`)) return retold(error, `${peer} may not speak TLS: ${message.trim()}`);
+  return retold(error, `${peer}: ${message}${remedy(code)}`);
+}
+
+/** What can be done about a certificate that was refused. */
+function remedy(code: string): string {
+  if (/^ERR_TLS_CERT_ALTNAME/.test(code)) return ' (to expect another name: tls: { servername })';
+  return /SELF_SIGNED|UNABLE_TO/.test(code) ? ' (to trust its authority: tls: { ca })' : '';
 }

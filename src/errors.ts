@@ -1,15 +1,17 @@
+import { inspect } from 'node:util';
+
 /**
  * What went wrong, for a program to tell apart:
  *
  * | code | meaning |
  * | --- | --- |
- * | `ERR_RECON_CLOSED` | the connection has ended (or is ending): nothing more can be written |
- * | `ERR_RECON_DROPPED` | a link was lost: the peer said goodbye, or what was asked of this one link is void |
- * | `ERR_RECON_BUFFER_FULL` | the write would have gone past `maxBufferedAmount`; nothing of it is sent |
- * | `ERR_RECON_UNFLUSHED` | with `unflushed: 'reject'`: the link was lost before the system confirmed the write |
- * | `ERR_RECON_TIMEOUT` | a deadline passed, and the link or the attempt was given up for it |
- * | `ERR_RECON_READING` | somebody else is reading this connection |
- * | `ERR_RECON_CODEC` | bytes that cannot be read as messages, or a message that cannot be written as bytes |
+ * | `ERR_RECON_CLOSED` | the connection has ended or is ending (by `end()`, `destroy()`, an abort, or because it gave up: `cause`), and takes no more: connect anew |
+ * | `ERR_RECON_DROPPED` | a link was lost: the peer said goodbye, or what was asked of this one link (`link.read()`, `link.write()`) is void. The connection goes on, unless it gives up |
+ * | `ERR_RECON_BUFFER_FULL` | a write beyond `maxBufferedAmount`; nothing of it is sent. Await each write, wait for `drain`, or drop it |
+ * | `ERR_RECON_UNFLUSHED` | with `unflushed: 'reject'`: the link was lost before the system confirmed the write, which may have been sent in part. Write it again, or not |
+ * | `ERR_RECON_TIMEOUT` | `connectTimeout`, `idleTimeout` or `writeTimeout` passed, and the attempt or the link was given up for it |
+ * | `ERR_RECON_READING` | somebody else is reading: leave that loop first |
+ * | `ERR_RECON_CODEC` | bytes that can't be read as messages (the link is dropped for it), or a message that can't be written (nothing of it is sent) |
  */
 export type ReconErrorCode =
   | 'ERR_RECON_CLOSED'
@@ -19,6 +21,22 @@ export type ReconErrorCode =
   | 'ERR_RECON_TIMEOUT'
   | 'ERR_RECON_READING'
   | 'ERR_RECON_CODEC';
+
+/** What to say of the error behind another one: not everybody looks at `cause`. */
+export function because(cause: unknown): string {
+  if (cause === undefined) return '';
+  return `: ${cause instanceof Error ? cause.message : inspect(cause)}`;
+}
+
+/**
+ * The same error with another message. What a terminal shows of an error is its stack, which has the message at its top.
+ */
+export function retold<E extends Error>(error: E, message: string): E {
+  const frames = /\n {4}at [^]*$/.exec(error.stack ?? '')?.[0] ?? '';
+  error.message = message;
+  error.stack = `${error.name}: ${message}${frames}`;
+  return error;
+}
 
 /** Why something failed: mostly an `Error` of the system's with a `code`, or a {@link ReconError}. */
 export type Reason = Error & { readonly code?: string };
@@ -36,6 +54,7 @@ export type Reason = Error & { readonly code?: string };
  */
 export class ReconError extends Error {
   override readonly name = 'ReconError';
+  /** What went wrong, for a program to tell apart. */
   readonly code: ReconErrorCode;
 
   /** @param cause - the error behind this one, where there is one */

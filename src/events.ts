@@ -6,6 +6,7 @@ import type { Link } from './link.js';
 
 /** A link that was up is lost. */
 export interface Drop<In, Out> {
+  /** The link, with its `number` and `peer`. */
   readonly link: Link<In, Out>;
   /** Why; undefined for a peer's plain goodbye (FIN). */
   readonly reason: Reason | undefined;
@@ -17,16 +18,17 @@ export interface Drop<In, Out> {
 export interface Retry {
   /** 1 for the first attempt of an outage, and so on. */
   readonly attempt: number;
+  /** Why it failed: mostly the system's error, such as `ECONNREFUSED`. */
   readonly error: Reason;
   /** Milliseconds until the next attempt. */
   readonly delay: number;
 }
 
-/** The events of a connection and the arguments of their listeners. */
+/** The events of a connection and the arguments of their listeners. They are told on the next tick, in order. */
 export interface ConnectionEvents<In, Out> {
-  /** The first link is up. */
+  /** The first link is up; heard by a listener that is added right after `await connect()`. */
   connect: [link: Link<In, Out>];
-  /** A later link is up. */
+  /** A later link is up; its `onLink` is done. */
   reconnect: [link: Link<In, Out>];
   /** A link that was up is lost; not the last one of a clean end. */
   drop: [drop: Drop<In, Out>];
@@ -36,7 +38,7 @@ export interface ConnectionEvents<In, Out> {
   drain: [];
   /** The connection failed: whenever `closed` rejects, once, and only to those who listen. */
   error: [error: Reason];
-  /** All over. */
+  /** All over, once; before `closed` and `end()` settle. */
   close: [];
 }
 
@@ -47,8 +49,17 @@ type Listener<In, Out, Name extends Names> = (...args: ConnectionEvents<In, Out>
 export class ConnectionEmitter<In, Out> extends EventEmitter {}
 
 export interface ConnectionEmitter<In, Out> {
+  /**
+   * Adds a listener: for `connect` and `reconnect` (a link is up), `drop` (a link is lost), `retry` (an attempt failed),
+   * `drain` (all is flushed), `error` (given up) and `close` (all over). See {@link ConnectionEvents}.
+   *
+   * @example
+   * conn.on('retry', ({ attempt, error, delay }) => console.log(`attempt ${attempt}: ${error.message}; next in ${delay} ms`));
+   */
   on<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  /** Adds a listener for the next one alone. */
   once<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  /** Removes a listener. */
   off<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
   addListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
   removeListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
@@ -69,13 +80,18 @@ const channels = {
   close: channel('recon:close'),
 };
 
-/** Publishes an event on `recon:<name>` of `diagnostics_channel`, and with `NODE_DEBUG=recon` on stderr. */
+/** @internal Publishes an event on `recon:<name>` of `diagnostics_channel`, and with `NODE_DEBUG=recon` on stderr. */
 export function publish(name: keyof typeof channels, connection: unknown, [argument]: readonly unknown[]): void {
   if (debug.enabled) debug('%s %s', name, brief(argument));
   const topic = channels[name];
   if (!topic.hasSubscribers) return;
   const details = name === 'error' ? { error: argument } : isLink(argument) ? { link: argument } : argument;
   topic.publish({ connection, ...(details as object | undefined) });
+}
+
+/** With `NODE_DEBUG=recon`, tells of a write that was refused, lest nobody hear of one that nobody awaits. */
+export function tellRefusal(error: unknown): void {
+  if (debug.enabled) debug('write refused: %s', error instanceof Error ? error.message : inspect(error));
 }
 
 const isLink = (argument: unknown): argument is Link =>

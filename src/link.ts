@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { decode, type Decoder, encode } from './codecs.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
-import { type Reason, ReconError } from './errors.js';
+import { because, type Reason, ReconError } from './errors.js';
 import type { Inbox, Section } from './inbox.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
@@ -30,13 +30,17 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   readonly reason: Reason | undefined;
   /**
    * Writes one message on this link alone, past the connection's queue: for `onLink`, and for protocols that ask anew
-   * on each of `conn.links()`. Fulfilled when the system has
-   * taken it; rejects with `ERR_RECON_DROPPED` when the link is lost before, and as `conn.write()` for what can't be sent.
+   * on each of `conn.links()`. Fulfilled when the system has taken it; rejects with `ERR_RECON_DROPPED` when the link is
+   * lost before, and as `conn.write()` for what can't be sent.
    */
   write(message: Out): Promise<void>;
   /**
    * The next message of this link: for `onLink`. Rejects with `ERR_RECON_DROPPED` when the link is lost and nothing
    * of it is left, and with `ERR_RECON_READING` when somebody else reads.
+   *
+   * @example
+   * await link.write('AUTH secret');
+   * if ((await link.read()) !== '+OK') throw new AbortError('wrong password');
    */
   read(): Promise<In>;
 }
@@ -49,7 +53,7 @@ export interface Heartbeat<Out> {
   readonly message: Out;
 }
 
-/** What the links of one connection share. */
+/** @internal What the links of one connection share. */
 export interface LinkContext<In, Out> {
   readonly settings: Pick<
     Settings<In, Out>,
@@ -59,7 +63,7 @@ export interface LinkContext<In, Out> {
   readonly counters: Counters;
 }
 
-/** A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
+/** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
 export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   readonly number: number;
   readonly socket: Duplex;
@@ -101,8 +105,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#decoder = settings.codec.decoder();
     this.#section = inbox.open(this);
     this.#section.onRoom = () => this.#resume();
-    this.#idle = this.#deadline(settings.idleTimeout, 'nothing was received');
-    this.#stalled = this.#deadline(settings.writeTimeout, 'the system took nothing of what waits');
+    this.#idle = this.#deadline('idleTimeout', 'nothing was received');
+    this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
     this.#writer = new Writer(socket, {
       isNetSocket,
       stalled: this.#stalled,
@@ -116,6 +120,10 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#paused = this.#section.full;
     source.start((chunk) => this.#receive(chunk), !this.#paused);
     if (socket.destroyed || socket.readableEnded) this.destroy(socket.errored ?? undefined);
+  }
+
+  toString(): string {
+    return `link ${this.number} to ${this.peer}`;
   }
 
   /** Milliseconds it has been up, or was. */
@@ -152,7 +160,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
       return rejected(error);
     }
     if (!this.open) return rejected(this.#dropped('write'));
-    if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has said goodbye on this link'));
+    if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', `cannot write: the connection is ending, and has said goodbye on ${this}`));
     const write = deferred();
     this.#writes.add(write);
     const length = Buffer.byteLength(data);
@@ -219,14 +227,15 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** Says of an error of this link whom it was about. */
   #dropped(what: string): ReconError {
-    return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: the link to ${this.peer} is lost`, this.reason);
+    return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: ${this} is lost${because(this.reason)}`, this.reason);
   }
 
   /** Of a timeout that is not off. */
-  #deadline(milliseconds: number, what: string): Deadline | undefined {
+  #deadline(option: 'idleTimeout' | 'writeTimeout', what: string): Deadline | undefined {
+    const milliseconds = this.#context.settings[option];
     if (milliseconds === 0) return undefined;
     return new Deadline(milliseconds, () =>
-      this.destroy(new ReconError('ERR_RECON_TIMEOUT', `${what} for ${milliseconds} ms on the link to ${this.peer}`)),
+      this.destroy(new ReconError('ERR_RECON_TIMEOUT', `${what} for ${milliseconds} ms (${option}) on ${this}`)),
     );
   }
 
@@ -246,9 +255,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   }
 
   /** Bytes that can't be read: what follows them can't either. */
-  #refuse(error: ReconError): void {
+  #refuse({ code, message, cause }: ReconError): void {
     this.#section.drop();
-    this.destroy(error);
+    this.destroy(new ReconError(code, `${this}: ${message}`, cause));
   }
 
   #resume(): void {

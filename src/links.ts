@@ -11,8 +11,10 @@ import { within } from './promises.js';
 
 export { AbortError } from 'p-retry';
 
+/** @internal */
 export type LinksSettings<In, Out> = Pick<Settings<In, Out>, 'connectTimeout' | 'minUptime' | 'onLink' | 'retry'>;
 
+/** @internal */
 export interface LinksParts<In, Out> {
   readonly settings: LinksSettings<In, Out>;
   readonly dialer: Dialer;
@@ -36,7 +38,7 @@ interface Outage {
   loss: Error | undefined;
 }
 
-/** Brings one link after another, under p-retry. */
+/** @internal Brings one link after another, under p-retry. */
 export class Links<In, Out> {
   readonly #parts: LinksParts<In, Out>;
   #outage: Outage;
@@ -135,7 +137,7 @@ export class Links<In, Out> {
     const { signal } = given;
     const giveUp = (): void => given.abort(trying.reason);
     trying.addEventListener('abort', giveUp, { once: true });
-    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout)));
+    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout, link ?? dialer)));
     late.arm();
 
     let dialled: Dialled | undefined;
@@ -224,8 +226,13 @@ export class Links<In, Out> {
 const grown = (timeout: number, factor: number, retries: number): number =>
   Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
-const goodbye = (link: { readonly peer: string; readonly uptime: number }): ReconError =>
-  new ReconError('ERR_RECON_DROPPED', `the peer closed the link to ${link.peer} after ${Math.round(link.uptime)} ms`);
+function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
+  const when = link.uptime > 0 ? `after ${Math.round(link.uptime)} ms` : 'before it was up';
+  return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
+}
 
-const tooLate = (milliseconds: number): ReconError =>
-  new ReconError('ERR_RECON_TIMEOUT', `the attempt took more than ${milliseconds} ms (connectTimeout)`);
+/** @param reached - the link that `onLink` keeps waiting, or the dialer if there is none yet */
+function tooLate<In, Out>(milliseconds: number, reached: LiveLink<In, Out> | Dialer): ReconError {
+  const what = reached instanceof LiveLink ? 'onLink was not done' : 'there was no answer';
+  return new ReconError('ERR_RECON_TIMEOUT', `${what} within ${milliseconds} ms of dialling ${reached.peer} (connectTimeout)`);
+}

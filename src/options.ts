@@ -4,22 +4,59 @@ import type { Codec } from './codecs.js';
 import type { Dial } from './dial.js';
 import type { Heartbeat, Link } from './link.js';
 
-/** Called for every link before it counts as up. See {@link ConnectOptions.onLink}. */
+/** Called for every link before it counts as up; the signal aborts when its time is up or the link is lost. See {@link ConnectOptions.onLink}. */
 export type OnLink<In, Out> = (link: Link<In, Out>, context: { readonly signal: AbortSignal }) => unknown;
 
-/** p-retry's own options, but for `signal` and `unref`, which belong to the connection as a whole. */
-export type RetryOptions = Omit<PRetryOptions, 'signal' | 'unref'>;
+/**
+ * p-retry's own options, but for `signal` and `unref`, which belong to the connection as a whole; with defaults that suit a
+ * connection.
+ */
+export interface RetryOptions extends Omit<PRetryOptions, 'signal' | 'unref'> {
+  /**
+   * How many times to try again before the connection gives up. A link that lasted gives all of them back.
+   * @default Infinity
+   */
+  readonly retries?: number;
+  /**
+   * Milliseconds to wait after the first failed attempt.
+   * @default 100
+   */
+  readonly minTimeout?: number;
+  /**
+   * Milliseconds that no wait is longer than.
+   * @default 30_000 // or minTimeout, if that is more
+   */
+  readonly maxTimeout?: number;
+  /**
+   * How many times as long each wait is as the one before.
+   * @default 2
+   */
+  readonly factor?: number;
+  /**
+   * Shortens all waits of an outage by one factor between ½ and 1, so that clients of one server spread.
+   * @default true
+   */
+  readonly randomize?: boolean;
+  /**
+   * Milliseconds without a link after which the connection gives up.
+   * @default Infinity
+   */
+  readonly maxRetryTime?: number;
+}
 
 /** Everything `connect()` can be told. */
 export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends Endpoint {
   /**
    * Several places: each attempt takes the next one, so that a dead server is left behind. Entries are what
    * `connect()` takes as an address, or objects; what an entry doesn't say (`port`, `host`, `tls`), the options say.
+   * @example { endpoints: ['a.example.com', 'b.example.com:4223', { host: '10.0.0.1' }], port: 4222, tls: true }
    */
   endpoints?: readonly (Endpoint | string | number | URL)[];
   /**
    * Any other transport. May look its address up afresh at every attempt; should heed the signal, but
    * `connectTimeout` and the connection's end are obeyed either way: a stream it brings too late is destroyed.
+   * Goes before `endpoints`, and these before `path` and `port`.
+   * @example { dial: async ({ signal }) => net.connect({ ...(await discover('logs')), signal }) }
    */
   dial?: Dial;
   /**
@@ -64,6 +101,9 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    * outage by one factor between ½ and 1, so that clients of one server spread also when they wait at the cap. And a
    * link that lasted `minUptime` ends the outage: the next one has all its retries again, its first attempt is immediate.
    *
+   * Giving up ends the connection with the last error itself, so that `error.code === 'ECONNREFUSED'` works.
+   *
+   * @example { retry: { retries: 5, onFailedAttempt: ({ error }) => console.error(error.message) } }
    * @default { retries: Infinity, minTimeout: 100, maxTimeout: 30_000, factor: 2, randomize: true }
    */
   retry?: RetryOptions;
@@ -84,7 +124,11 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    * @default 5_000
    */
   closeTimeout?: number;
-  /** For the connection's whole life: aborting is `destroy(signal.reason)`. */
+  /**
+   * For the connection's whole life: aborting is `destroy(signal.reason)`, in every state. So `AbortSignal.timeout()` ends
+   * a connection that is up, too; how long to wait without a link is for `retry.maxRetryTime` to say.
+   * @example { signal: controller.signal }
+   */
   signal?: AbortSignal;
 
   /**
@@ -99,7 +143,8 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   discard?: boolean;
   /**
-   * Bytes written and not flushed beyond which a write is refused with `ERR_RECON_BUFFER_FULL`.
+   * Bytes written and not flushed beyond which a write is refused with `ERR_RECON_BUFFER_FULL`, and nothing of it is
+   * sent. `drain` tells when all is flushed.
    * @default 16_777_216
    */
   maxBufferedAmount?: number;
@@ -136,5 +181,8 @@ export type ConnectArgument<In, Out> =
   | string
   | URL
   | OnLink<In, Out>
-  | ConnectOptions<In, Out>
+  | (ConnectOptions<In, Out> & NoPartOfURL)
   | undefined;
+
+/** Where options and a `URL` may stand, the compiler would take a part of the one (`hostname`) for one of the others. */
+type NoPartOfURL = { readonly [part in Exclude<keyof URL, keyof ConnectOptions | keyof Object>]?: never };

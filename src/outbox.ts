@@ -1,5 +1,5 @@
 import { Batch, Slab, SMALL } from './batch.js';
-import { ReconError } from './errors.js';
+import { because, ReconError } from './errors.js';
 import { Fifo } from './fifo.js';
 import { type Deferred, deferred, handled } from './promises.js';
 
@@ -146,13 +146,13 @@ export class Outbox {
     this.#flush();
   }
 
-  /** The link is lost. What it has not confirmed may have been sent in part. */
-  detach(reason?: unknown): void {
+  /** The link, so called, is lost. What it has not confirmed may have been sent in part. */
+  detach(reason?: unknown, link = 'the link'): void {
     const handed = this.#handed.clear();
     this.#sink = undefined;
     this.#flushing = false;
     if (this.#options.unflushed === 'reject') {
-      const message = 'the link was lost before the system confirmed this write: it may have been sent in part';
+      const message = `this write may have been sent in part: ${link} was lost before it was confirmed${because(reason)}`;
       for (const batch of handed) this.#settle(batch, new ReconError('ERR_RECON_UNFLUSHED', message, reason));
     } else if (handed.length > 0) {
       this.#waiting.unshift(handed);
@@ -172,14 +172,14 @@ export class Outbox {
 
   /** Takes no more; what it has is still to be flushed. */
   close(): void {
-    this.#refusal = new ReconError('ERR_RECON_CLOSED', 'the connection is ending: it takes no more writes');
+    this.#refusal = new ReconError('ERR_RECON_CLOSED', 'cannot write: end() was called, and the connection takes no more');
     this.#settled();
   }
 
   /** Takes no more, and refuses all that it has. */
   fail(cause?: unknown): void {
-    this.#refusal = new ReconError('ERR_RECON_CLOSED', 'the connection has ended', cause);
-    const message = 'the connection ended before this was flushed';
+    this.#refusal = new ReconError('ERR_RECON_CLOSED', `cannot write: the connection has ended${because(cause)}`, cause);
+    const message = `the connection ended before this write was flushed${because(cause)}`;
     if (this.#size > 0) this.#finished.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
     this.#backlog = false;
     this.#sink = undefined;
@@ -321,7 +321,8 @@ export class Outbox {
   #full(length: number): ReconError {
     if (this.#lastFull?.length === length && this.#lastFull.size === this.#size) return this.#lastFull.error;
     const { maxBufferedAmount } = this.#options;
-    const message = `a write of ${length} bytes beyond maxBufferedAmount (${maxBufferedAmount}): ${this.#size} bytes wait, in ${this.#count} pieces`;
+    const waiting = this.#size === 0 ? '' : `${this.#size} bytes in ${this.#count} pieces wait (await write(), or 'drain'), and `;
+    const message = `cannot write ${length} bytes: ${waiting}maxBufferedAmount is ${maxBufferedAmount}`;
     const error = new ReconError('ERR_RECON_BUFFER_FULL', message);
     this.#lastFull = { size: this.#size, length, error };
     return error;

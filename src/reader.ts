@@ -67,7 +67,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     }
     if (this.#done) return Promise.resolve(DONE);
     if (!this.#claim()) {
-      return rejected(new ReconError('ERR_RECON_READING', 'somebody else is reading, and only one reader can at a time'));
+      return rejected(new ReconError('ERR_RECON_READING', 'somebody else is reading, and only one can at a time: its loop must be left first (links(), batches() and stream() read, too)'));
     }
     if (!this.hungry) {
       try {

@@ -74,11 +74,14 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, check.Check>> = {
   keepAliveInitialDelay: check.milliseconds,
   onLink: check.callback,
   codec: (value, name) => {
-    if (!check.isObject(value)) throw check.wrongType(name, 'an object with decoder() and encode()', value);
+    if (!check.isObject(value)) throw check.wrongType(name, 'an object with decoder() and encode(), such as lines()', value);
     check.callback(value['decoder'], `${name}.decoder`);
     check.callback(value['encode'], `${name}.encode`);
   },
-  retry: (value, name) => check.shape(value, name, RETRY),
+  retry: (value, name) => {
+    if (!check.isObject(value)) throw check.wrongType(name, 'an object, such as { retries: 5 }', value);
+    check.shape(value, name, RETRY);
+  },
   minUptime: check.milliseconds,
   connectTimeout: check.milliseconds,
   closeTimeout: check.milliseconds,
@@ -96,6 +99,9 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, check.Check>> = {
     if (message === undefined) throw check.wrongType(`${name}.message`, 'a message', message);
   },
 };
+
+/** What is an option of p-retry, and looked for at the top. */
+const ELSEWHERE = Object.keys(RETRY).map((name) => `retry.${name}`);
 
 /** Lays `place` over `under`. A path and a port say the same thing, so the one that comes last takes the other away. */
 function overlay<T extends Endpoint>(under: T, place: T): T {
@@ -121,7 +127,7 @@ function read<In, Out>(argument: unknown): ConnectOptions<In, Out> {
   if (!check.isObject(argument)) {
     throw check.wrongType('an argument of connect()', 'a port, an address, a function or options', argument);
   }
-  check.shape(argument, '', OPTIONS);
+  check.shape(argument, '', OPTIONS, ELSEWHERE);
   return argument as ConnectOptions<In, Out>;
 }
 

@@ -16,4 +16,5 @@ export interface Stats {
   readonly lastError: Reason | undefined;
 }
 
+/** @internal */
 export type Counters = { -readonly [name in keyof Stats]: Stats[name] };

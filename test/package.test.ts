@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,12 +14,39 @@ test('the tarball holds what a user needs, and no more', async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']);
   const [{ files, size }] = JSON.parse(stdout) as [{ files: { path: string }[]; size: number }];
   const paths = files.map(({ path }) => path);
-  for (const path of ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/index.js.map', 'src/index.ts']) {
-    assert.ok(paths.includes(path), path);
-  }
-  assert.equal(paths.filter((path) => !/^(dist|src|README\.md|LICENSE|package\.json)/.test(path)), []);
-  assert.ok(size < 100_000, `${size} bytes`);
+  const [code, rest] = [paths.filter((path) => path.endsWith('.js')), paths.filter((path) => !path.endsWith('.js'))];
+  const sources = readdirSync('src').filter((name) => name.endsWith('.ts'));
+  assert.equal(code.sort(), sources.map((name) => `dist/${name.replace(/ts$/, 'js')}`).sort());
+  const declarations = declarationsOf('index');
+  assert.equal(rest.sort(), ['LICENSE', 'README.md', ...declarations, 'package.json'].sort());
+  assert.ok(size < 60_000, `${size} bytes`);
 }, LIMIT);
+
+/** A module's declarations, and those of all modules that they name. */
+function declarationsOf(module: string, found = new Set<string>()): Set<string> {
+  const path = `dist/${module}.d.ts`;
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const [, next] of readFileSync(path, 'utf8').matchAll(/from '\.\/(\w+)\.js'/g)) declarationsOf(next!, found);
+  return found;
+}
+
+/** The line to which the stack of an error of the library leads, in what is installed. */
+async function culprit(folder: string): Promise<string> {
+  const script = `
+    import net from 'node:net';
+    import { connect } from 'recon';
+    const server = net.createServer().listen(0, async () => {
+      const conn = await connect(server.address().port);
+      server.close();
+      await conn.end();
+      await conn.write('too late').catch((error) => console.log(error.stack));
+    });`;
+  writeFileSync(join(folder, 'culprit.mjs'), script);
+  const { stdout } = await run(process.execPath, ['--enable-source-maps', 'culprit.mjs'], { cwd: folder });
+  const [, file = '', line] = /(\/node_modules\/recon\/\S+):(\d+):\d+/.exec(stdout) ?? [];
+  return readFileSync(join(folder, file), 'utf8').split('\n')[Number(line) - 1]!;
+}
 
 test('has the packages that were agreed on, and no address of a registry in its lock file', () => {
   const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -48,6 +75,7 @@ test('works from a folder that has nothing but the tarball, in JavaScript and st
     writeFileSync(join(folder, 'script.mjs'), script);
     const { stdout: said } = await run(process.execPath, ['script.mjs'], { cwd: folder });
     assert.is(said, 'hello function function\n');
+    assert.match(await culprit(folder), 'new ReconError');
     copyFileSync('test/consumer.ts', join(folder, 'consumer.ts'));
     const types = join(process.cwd(), 'node_modules/@types');
     const flags = '--ignoreConfig --noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --module nodenext --target es2022 --types node';

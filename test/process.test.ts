@@ -88,15 +88,21 @@ test('an unhandled failure of connect() reads like what happened', async () => {
   assert.match(err, 'ECONNREFUSED');
 });
 
-test('NODE_DEBUG=recon tells the life of a connection on stderr', async () => {
-  await using peer = await Peer.start();
-  const source = `import { connect } from './dist/index.js';\nconst conn = await connect(${peer.port}); await conn.end();`;
-  const err = await new Promise<string>((resolve) => {
+/** What `NODE_DEBUG=recon` says of a script that has a connection to a server on this port. */
+async function debugged(port: number, body: string): Promise<string> {
+  const source = `import { connect } from './dist/index.js';\nconst conn = await connect(${port}); ${body}`;
+  return new Promise((resolve) => {
     execFile(process.execPath, ['--input-type=module', '-e', source], { env: { ...process.env, NODE_DEBUG: 'recon' } }, (_error, _out, text) =>
       resolve(text),
     );
   });
+}
+
+test('NODE_DEBUG=recon tells the life of a connection on stderr, and of writes that were refused', async () => {
+  await using peer = await Peer.start();
+  const err = await debugged(peer.port, 'conn.write(42); await conn.end();');
   assert.match(err, new RegExp(`connect link 1 to tcp://localhost:${peer.port}`));
+  assert.match(err, 'write refused: recon: data must be');
   assert.match(err, 'close');
 });
 
