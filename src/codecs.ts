@@ -228,11 +228,11 @@ export function text(): Codec<string, string> {
 function unfinished(text: Buffer): number {
   for (let back = 1; back <= Math.min(3, text.length); back++) {
     const start = text.length - back;
-    const lead = text[start] ?? 0;
+    const lead = text[start]!;
     if (lead < 0x80) return 0;
     if (lead < 0xc0) continue;
     const size = lead < 0xc2 || lead > 0xf4 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    return back < size && (back === 1 || mayFollow(lead, text[start + 1] ?? 0)) ? back : 0;
+    return back < size && (back === 1 || mayFollow(lead, text[start + 1]!)) ? back : 0;
   }
   return 0;
 }
@@ -260,7 +260,7 @@ export function jsonLines<T = unknown>(options: MaxLength = {}): Codec<T, T> {
       const decode = function* (chunk: Buffer): Generator<T> {
         for (const json of readLines(chunk)) yield parse<T>(json);
       };
-      return Object.assign(decode, { pending: () => readLines.pending?.() ?? 0 });
+      return Object.assign(decode, { pending: () => readLines.pending!() });
     },
     encode: (message) => line.encode(stringify(message)),
   };

@@ -184,7 +184,7 @@ const isDuplex = (stream: unknown): stream is Duplex =>
   isObject(stream) && ['on', 'read', 'write', 'end', 'destroy'].every((name) => typeof stream[name] === 'function');
 
 const describe = ({ port, host, path, tls }: Endpoint): string =>
-  path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host ?? '') === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;
+  path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host!) === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;
 
 /**
  * The system's error, told so that it says whom it is about and, where that can be known, what to do. That of a name with

@@ -53,7 +53,7 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
   const onClosed = (error?: Error): void => {
     const isRead = stream.readableFlowing !== null || unread() > 0;
     if (isRead && (error || stream.writableEnded)) return;
-    if (isRead) stream.once('end', () => stream.destroy());
+    if (isRead && !stream.readableEnded) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
     else stream.destroy(error);
   };

@@ -71,7 +71,7 @@ export class StreamSource implements Source {
   readonly isFromLoop = false;
   readonly #stream: Duplex;
   readonly #slab: Slab;
-  #receive: Receive = () => true;
+  #receive!: Receive;
   readonly #onData = (chunk: unknown): void => {
     if (!this.#pass(chunk)) this.#stream.pause();
   };

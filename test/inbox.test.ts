@@ -90,6 +90,9 @@ test('batches() brings all that is ready as one array, and never one that spans 
   assert.ok(await isPending(waiting));
   send(b, 'b2', 'b3');
   assert.equal(await waiting, ['b2', 'b3']);
+  send(b, big);
+  send(b, big);
+  assert.equal(await next(batches), [big, big]);
 });
 
 test('whoever reads, in whatever way and with whatever breaks, gets everything once and in order', async () => {

@@ -88,22 +88,31 @@ test('an unhandled failure of connect() reads like what happened', async () => {
   assert.match(err, 'ECONNREFUSED');
 });
 
-/** What `NODE_DEBUG=recon` says of a script that has a connection to a server on this port. */
-async function debugged(port: number, body: string): Promise<string> {
-  const source = `import { connect } from './dist/index.js';\nconst conn = await connect(${port}); ${body}`;
-  return new Promise((resolve) => {
-    execFile(process.execPath, ['--input-type=module', '-e', source], { env: { ...process.env, NODE_DEBUG: 'recon' } }, (_error, _out, text) =>
-      resolve(text),
-    );
-  });
-}
-
 test('NODE_DEBUG=recon tells the life of a connection on stderr, and of writes that were refused', async () => {
-  await using peer = await Peer.start();
-  const err = await debugged(peer.port, 'conn.write(42); await conn.end();');
-  assert.match(err, new RegExp(`connect link 1 to tcp://localhost:${peer.port}`));
-  assert.match(err, 'write refused: recon: data must be');
-  assert.match(err, 'close');
+  await using peer = await Peer.start({ onLink: (link) => void link.until('drop').then(() => peer.stop()) });
+  const source = `
+    import { once } from 'node:events';
+    import { connect } from './src/index.js';
+    const conn = await connect(${peer.port}, '127.0.0.1', { minUptime: 0, retry: { minTimeout: 60_000 } });
+    const retried = once(conn, 'retry');
+    conn.write(42);
+    await conn.write('drop');
+    await retried;
+    conn.destroy(process.argv.at(-1) === 'error' ? new Error('enough') : 'enough');`;
+  const { port } = peer;
+  for (const kind of ['error', 'string']) {
+    const err = await new Promise<string>((resolve) => {
+      const args = ['--import', 'tsx', '--input-type=module', '-e', source, kind];
+      execFile(process.execPath, args, { env: { ...process.env, NODE_DEBUG: 'recon' } }, (_error, _out, text) => resolve(text));
+    });
+    assert.match(err, `connect link 1 to tcp://127.0.0.1:${port}`);
+    assert.match(err, 'write refused: recon: data must be');
+    assert.match(err, `drop link 1 to tcp://127.0.0.1:${port}, reason: undefined, discarded: 0`);
+    assert.match(err, new RegExp(`retry attempt: 1, error: connect ECONNREFUSED 127.0.0.1:${port}, delay: \\d+`));
+    assert.match(err, kind === 'error' ? 'error enough' : "error 'enough'");
+    assert.match(err, 'close');
+    await peer.start();
+  }
 });
 
 test.run();

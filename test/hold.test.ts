@@ -1,0 +1,87 @@
+import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import * as assert from 'uvu/assert';
+import { Hold } from '../src/hold.js';
+import { deferred } from '../src/promises.js';
+import { isPending } from './helpers.js';
+import { suite } from './suite.js';
+
+const test = suite('hold');
+
+/** Timers that keep the process running, other than that in which the tests were begun. */
+async function timers(): Promise<number> {
+  await turn();
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}
+
+/** A stream that counts its refs as a socket's handle does, and that is closed when it is told so. */
+function stream(): { readonly socket: Duplex; readonly close: () => void; readonly refs: string[] } {
+  const closing = deferred();
+  const refs: string[] = [];
+  const socket = new Duplex({ read() {}, destroy: (error, callback) => void closing.promise.then(() => callback(error)) });
+  Object.assign(socket, { ref: () => refs.push('ref'), unref: () => refs.push('unref') });
+  return { socket, close: closing.resolve, refs };
+}
+
+test('keeps the process running from the first to the last, by one timer', async () => {
+  const before = await timers();
+  const [one, other] = [new Hold(), new Hold()];
+  assert.is(await timers(), before + 1);
+  await one.release(0);
+  assert.is(await timers(), before + 1);
+  await other.release(0);
+  assert.is(await timers(), before);
+});
+
+test('ref() and unref() count once, however often they are called, and not at all in the end', async () => {
+  const before = await timers();
+  const [one, other] = [new Hold(), new Hold()];
+  one.unref();
+  one.unref();
+  assert.is(await timers(), before + 1, 'the other one holds still');
+  one.ref();
+  one.ref();
+  one.unref();
+  await other.release(0);
+  assert.is(await timers(), before);
+  other.ref();
+  assert.is(await timers(), before);
+  await one.release(0);
+});
+
+test('the socket of the moment follows, the next one too, and at each address that it tries', async () => {
+  const hold = new Hold();
+  const [first, second] = [stream(), stream()];
+  hold.track(first.socket);
+  hold.unref();
+  hold.ref();
+  hold.unref();
+  hold.track(second.socket);
+  second.socket.emit('connectionAttempt');
+  assert.equal([first.refs, second.refs], [['unref', 'ref', 'unref'], ['unref', 'unref']]);
+  await hold.release(1);
+});
+
+test('is released when its socket is closed, which may take a while after it was destroyed', async () => {
+  const hold = new Hold();
+  const { socket, close } = stream();
+  hold.track(socket);
+  socket.destroy();
+  const released = hold.release(5_000);
+  assert.ok(await isPending(released));
+  const closed = once(socket, 'close');
+  close();
+  await closed;
+  await released;
+});
+
+test('waits no longer than it is told for a socket that is never closed', async () => {
+  const before = await timers();
+  const hold = new Hold();
+  hold.track(stream().socket.destroy());
+  await hold.release(5);
+  assert.is(await timers(), before);
+});
+
+test.run();

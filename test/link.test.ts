@@ -1,0 +1,53 @@
+import { Duplex } from 'node:stream';
+import { type Codec, connect, type Drop, type Link, lines } from 'recon';
+import * as assert from 'uvu/assert';
+import { codeOf, next, quick, readText } from './helpers.js';
+import { Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('link');
+
+test('a message that the codec refuses is refused by link.write(), too, and the link lives', async () => {
+  await using peer = await Peer.start({ echo: true });
+  let link: Link<string, string> | undefined;
+  await using conn = await connect(peer.port, { codec: lines(), onLink: (up) => void (link = up) });
+  assert.is(await codeOf(link!.write('one\ntwo')), 'ERR_RECON_CODEC');
+  await link!.write('three');
+  assert.is(await readText(conn, () => true), 'three');
+  assert.is(conn.stats.links, 1);
+});
+
+test('a stream of somebody else’s making that throws when it is written to loses its link, and the write goes out on the next', async () => {
+  const written: string[] = [];
+  const thrown = new Error('not today');
+  let dials = 0;
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {}, write: (chunk, _encoding, callback) => (written.push(String(chunk)), callback()) });
+    if (++dials === 1) stream.write = () => { throw thrown; };
+    return stream;
+  };
+  await using conn = await connect({ ...quick, closeTimeout: 1, dial });
+  const dropped = next<Drop<Buffer, unknown>>(conn, 'drop');
+  await conn.write('hello');
+  assert.is((await dropped).reason, thrown);
+  assert.equal(written, ['hello']);
+  assert.is(conn.stats.links, 2);
+});
+
+test('a decoder whose pending() throws costs no message: nothing is counted as unfinished', async () => {
+  await using peer = await Peer.start();
+  const pending = (): number => { throw new Error('a mistake in a codec'); };
+  const codec: Codec<string, string> = {
+    decoder: () => Object.assign((chunk: Buffer) => [chunk.toString()], { pending }),
+    encode: (message) => message,
+  };
+  await using conn = await connect(peer.port, { ...quick, codec });
+  const dropped = next<Drop<string, string>>(conn, 'drop');
+  const link = await peer.nextLink();
+  await link.send('hello');
+  assert.is(await readText(conn, () => true), 'hello');
+  link.end();
+  assert.is((await dropped).discarded, 0);
+});
+
+test.run();

@@ -1,0 +1,44 @@
+import { connect, type Retry } from 'recon';
+import * as assert from 'uvu/assert';
+import { quick, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
+import { suite } from './suite.js';
+
+const test = suite('links');
+
+test('an attempt whose failure shouldConsumeRetry forgives is repeated without a wait, and uses up no retry', async () => {
+  await using peer = await Peer.start();
+  const consumed: number[] = [];
+  const shouldConsumeRetry = ({ retriesConsumed }: { retriesConsumed: number }): boolean => consumed.push(retriesConsumed) > 3;
+  const retry = { retries: 1, minTimeout: 60_000, maxTimeout: 60_000, randomize: false, shouldConsumeRetry };
+  const conn = await connect(peer.port, '127.0.0.1', { minUptime: 0, retry });
+  const delays: number[] = [];
+  conn.on('retry', ({ delay }: Retry) => delays.push(delay));
+  await peer.stop();
+  await eventually(() => delays.length === 4);
+  assert.equal(delays, [0, 0, 0, 60_000]);
+  assert.equal(consumed, [0, 0, 0, 0]);
+  conn.destroy();
+  await conn.closed;
+});
+
+/** Runs it after so many microtasks. */
+async function after(microtasks: number, run: () => void): Promise<void> {
+  for (let count = 0; count < microtasks; count++) await undefined;
+  run();
+}
+
+test('aborted at any moment around the one in which a link comes up, it leaves no socket behind', async () => {
+  await using peer = await Peer.start();
+  const enough = new Error('enough');
+  for (let moment = 0; moment < 40; moment++) {
+    const controller = new AbortController();
+    const onLink = (): void => void after(moment, () => controller.abort(enough));
+    const ended = connect(peer.port, { ...quick, signal: controller.signal, onLink }).then((conn) => conn.closed);
+    assert.is(await rejection(ended), enough, `after ${moment} microtasks`);
+    await (await peer.nextLink()).closed;
+  }
+  assert.is(peer.links.length, 40);
+});
+
+test.run();

@@ -1,0 +1,89 @@
+import { Socket } from 'node:net';
+import { Duplex, PassThrough } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import * as assert from 'uvu/assert';
+import { Slab, SlabSource, StreamSource } from '../src/source.js';
+import { suite } from './suite.js';
+
+const test = suite('source');
+
+/** What a source hands over, and whether more is wanted. */
+function receiver(wanted = true): { readonly got: string[]; readonly receive: (chunk: Buffer) => boolean } {
+  const got: string[] = [];
+  const receive = (chunk: Buffer): boolean => {
+    got.push(chunk.toString());
+    return wanted;
+  };
+  return { got, receive };
+}
+
+/** A source of a socket's bytes, and the way in which Node hands it some. */
+function slabSource(): { readonly socket: Socket; readonly source: SlabSource; readonly arrive: (text: string) => boolean } {
+  const socket = new Socket();
+  const source = new SlabSource(new Slab(1024)).of(socket);
+  const { buffer, callback } = source.onread;
+  const arrive = (text: string): boolean => {
+    const room = (buffer as () => Buffer)();
+    return callback(room.write(text), room);
+  };
+  return { socket, source, arrive };
+}
+
+test('what a socket brings before it is listened to is handed over first, each chunk by itself', () => {
+  const { socket, source, arrive } = slabSource();
+  const { got, receive } = receiver();
+  assert.ok(arrive('one') && arrive('two'));
+  source.start(receive, true);
+  assert.ok(arrive('three'));
+  assert.equal(got, ['one', 'two', 'three']);
+  assert.not(socket.isPaused());
+});
+
+test('a socket stops when what it brought early is too much, or nothing is wanted at once', () => {
+  const [early, patient] = [slabSource(), slabSource()];
+  early.arrive('too much');
+  early.source.start(receiver(false).receive, true);
+  patient.source.start(receiver().receive, false);
+  for (const { socket, source } of [early, patient]) {
+    assert.ok(socket.isPaused());
+    source.resume();
+    assert.not(socket.isPaused());
+  }
+});
+
+test('a stream that has an encoding brings the same bytes', async () => {
+  const stream = new PassThrough({ encoding: 'utf8' });
+  const { got, receive } = receiver();
+  new StreamSource(stream, new Slab(1024)).start(receive, true);
+  stream.write(Buffer.from('grüß').subarray(0, 3));
+  stream.write(Buffer.from('grüß').subarray(3));
+  await turn();
+  assert.is(got.join(''), 'grüß');
+});
+
+test('a stream waits until it is resumed, when nothing is wanted at once', async () => {
+  const stream = new PassThrough();
+  const { got, receive } = receiver();
+  const source = new StreamSource(stream, new Slab(1024));
+  stream.write('hello');
+  source.start(receive, false);
+  await turn();
+  assert.equal(got, []);
+  source.resume();
+  await turn();
+  assert.equal(got, ['hello']);
+});
+
+test('a stream of anything but bytes is destroyed with an error that says so', async () => {
+  const stream = new Duplex({ objectMode: true, read() {}, write: (_message, _encoding, callback) => callback() });
+  const failed = new Promise<Error>((resolve) => stream.once('error', resolve));
+  const { got, receive } = receiver();
+  new StreamSource(stream, new Slab(1024)).start(receive, true);
+  stream.push({ not: 'bytes' });
+  const error = await failed;
+  assert.equal(got, []);
+  assert.instance(error, TypeError);
+  assert.match(error.message, 'a stream of objects');
+});
+
+test.run();
