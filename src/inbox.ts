@@ -113,14 +113,21 @@ export class Inbox<In, L> {
     this.wake(section);
   }
 
-  /** Puts away the newest section, if it is over. */
+  /** Puts away the oldest or the newest section, if it is over. */
   #forget(section: Section<In, L>): void {
-    if (section.closed && section.empty && this.#sections.last === section) this.#sections.pop();
+    if (!section.closed || !section.empty) return;
+    if (this.#sections.first === section) this.#sections.shift();
+    else if (this.#sections.last === section) this.#sections.pop();
   }
 
   /** Something was read: what is read to the end is put away, and the newest link may have room. */
   roomier(): void {
     if (!this.#visited) this.#tidy();
+    this.resume();
+  }
+
+  /** The newest link may have room. */
+  resume(): void {
     this.#sections.last?.resume();
   }
 
@@ -283,6 +290,8 @@ export class Section<In, L> {
       batch.read = batch.messages.length;
     }
     this.drop();
+    // What is gone makes room for a later link, too.
+    this.#inbox.resume();
   }
 
   /** The link is lost. */

@@ -260,7 +260,10 @@ export class Outbox {
     this.#flushing = sink?.open === true && this.#waiting.length > 0;
     if (sink === undefined || !this.#flushing) return;
 
+    const start = this.#position;
     const burst = this.#begin();
+    // Empty writes at its head have nothing before them.
+    if (burst.length > 0) this.confirm(start);
     if (!sink.send(burst, this.#taken) && this.#size > 0) this.#backlog = true;
   }
 
@@ -299,14 +302,13 @@ export class Outbox {
   /** Called whenever something has left the outbox. */
   #settled(): void {
     if (this.#size > 0) return;
+    // Empty writes have nothing to be flushed.
+    if (this.#refusal) for (const batch of this.#clear()) this.#settle(batch);
     if (this.#backlog && this.#count === 0) {
       this.#backlog = false;
       this.#options.onDrain();
     }
-    if (!this.#refusal) return;
-    // Empty writes have nothing to be flushed.
-    for (const batch of this.#clear()) this.#settle(batch);
-    this.#finished.resolve();
+    if (this.#refusal) this.#finished.resolve();
   }
 
   /** Everything there is, in order; nothing is left. */

@@ -101,6 +101,8 @@ export class Writer {
 
   /** The first slice is the one that the socket has: it stays until it is taken. */
   #writeSlice(): void {
+    // A link may be lost while a confirmation takes a breath: nothing is to be watched any more.
+    if (this.#socket.destroyed) return;
     const slice = this.#slices.first;
     if (slice === undefined) {
       this.#options.stalled?.disarm();

@@ -449,4 +449,33 @@ test('reconnect() takes no more from a stream than it has', async () => {
   conn.destroy();
 });
 
+test('a link that was read to its end is not visited again by a later loop over the links', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const first = await peer.nextLink();
+  const back = next(conn, 'reconnect');
+  await first.send('one');
+  first.end();
+  for await (const link of conn.links()) {
+    assert.equal(await readText(link, () => false), 'one');
+    await back;
+    break;
+  }
+  for await (const link of conn.links()) {
+    assert.is(link.number, 2);
+    break;
+  }
+});
+
+test('a reader of links that skips a full one and leaves at the next lets that one flow', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, highWaterMark: 1_000 });
+  await (await peer.nextLink()).send('x'.repeat(2_000));
+  await eventually(() => conn.stats.bytesRead === 2_000);
+  await conn.reconnect();
+  for await (const link of conn.links()) if (link.number === 2) break;
+  await (await peer.nextLink()).send('hello');
+  assert.is(await readText(conn, () => true), 'hello');
+});
+
 test.run();
