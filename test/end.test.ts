@@ -1,9 +1,9 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { getEventListeners, once } from 'node:events';
-import { type Connection, connect, type ConnectOptions, type Link } from 'recon';
+import { once } from 'node:events';
+import { type Connection, connect, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, record, rejection } from './helpers.js';
-import { eventually, Peer, type PeerLink } from './peer.js';
+import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
 const test = suite('end');
@@ -170,175 +170,15 @@ test('await using ends it', async () => {
   await (await peer.nextLink()).until('bye');
 });
 
-/** A connection brought into some state, and what to do so that nothing of the test is left. */
-interface Scene {
-  readonly conn: Connection;
-  readonly link?: PeerLink;
-}
-
-/** Each state, on a server that the endings may use. Signals and retries are the row's. */
-const states: Record<string, (peer: Peer, options: ConnectOptions) => Promise<Scene>> = {
-  async dialling(peer, options) {
-    let dials = 0;
-    const conn = await connect(peer.port, '127.0.0.1', {
-      ...options,
-      dial: async () => (dials++ === 0 ? (await import('node:net')).connect(peer.port, '127.0.0.1') : new Promise(() => {})),
-    });
-    const dropped = next(conn, 'drop');
-    (await peer.nextLink()).end();
-    await dropped;
-    await eventually(() => dials === 2);
-    return { conn };
-  },
-  async 'in onLink'(peer, options) {
-    let links = 0;
-    const conn = await connect(peer.port, { ...options, onLink: () => (links++ === 0 ? undefined : new Promise(() => {})) });
-    (await peer.nextLink()).end();
-    await eventually(() => links === 2);
-    return { conn, link: await peer.nextLink() };
-  },
-  async 'up and idle'(peer, options) {
-    return { conn: await connect(peer.port, options), link: await peer.nextLink() };
-  },
-  async 'up with a peer that does not read'(peer, options) {
-    const conn = await connect(peer.port, { ...options, maxBufferedAmount: Infinity });
-    const link = await peer.nextLink();
-    link.pause();
-    void conn.write(Buffer.alloc(32 * 1024 * 1024));
-    void conn.write('queued');
-    await isPending(conn.closed);
-    return { conn, link };
-  },
-  async 'waiting to retry'(peer, options) {
-    const conn = await connect(peer.port, { ...options, minUptime: 60_000, retry: { ...options.retry, minTimeout: 60_000 } });
-    (await peer.nextLink()).end();
-    await next(conn, 'retry');
-    return { conn };
-  },
-  async 'waiting with a backlog'(peer, options) {
-    const scene = await states['waiting to retry']!(peer, options);
-    void scene.conn.write('backlog');
-    return scene;
-  },
-  async 'ending with a backlog'(peer, options) {
-    const scene = await states['waiting with a backlog']!(peer, options);
-    void scene.conn.end();
-    return scene;
-  },
-  async 'after the goodbye'(peer, options) {
-    const conn = await connect(peer.port, options);
-    const link = await peer.nextLink();
-    void conn.end();
-    await link.ended;
-    return { conn, link };
-  },
-};
-
-const failure = new Error('the end');
-type Ending = (scene: Scene, controller: AbortController) => void;
-
-/** Each way of ending that ends it for good. */
-const endings: Record<string, Ending> = {
-  'end() and destroy()': ({ conn }) => {
-    void conn.end();
-    conn.destroy();
-  },
-  'destroy()': ({ conn }) => conn.destroy(),
-  'destroy(error)': ({ conn }) => conn.destroy(failure),
-  abort: (_scene, controller) => controller.abort(failure),
-  'abort and end()': ({ conn }, controller) => {
-    controller.abort(failure);
-    void conn.end();
-  },
-  'FIN and destroy()': ({ conn, link }) => {
-    link?.end();
-    conn.destroy();
-  },
-  'RST and destroy(error)': ({ conn, link }) => {
-    link?.reset();
-    conn.destroy(failure);
-  },
-  'reconnect() and destroy()': ({ conn }) => {
-    void conn.reconnect();
-    conn.destroy();
-  },
-  'destroy() in a drop listener of reconnect()': ({ conn }) => {
-    conn.once('drop', () => conn.destroy());
-    void conn.reconnect();
-    setImmediate(() => conn.destroy());
-  },
-};
-
-/** What the system still holds for this process, but for what the tests themselves use. */
-const held = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Timeout|Immediate/.test(name));
-
-for (const [state, prepare] of Object.entries(states)) {
-  for (const [ending, run] of Object.entries(endings)) {
-    test(`${state} × ${ending}: nothing pending, nothing unhandled, nothing left`, async () => {
-      const unhandled: unknown[] = [];
-      const onUnhandled = (reason: unknown): void => void unhandled.push(reason);
-      process.on('unhandledRejection', onUnhandled);
-      const before = held().length;
-      const peer = await Peer.start({ halfOpen: true });
-      const controller = new AbortController();
-      const scene = await prepare(peer, { ...quick, signal: controller.signal });
-      const { conn } = scene;
-      const told = record(conn);
-      const reading: Promise<unknown> = readText(conn, () => false).catch((error: unknown) => error);
-      const write = conn.write('one more').then(() => undefined, (error: { code: string }) => error.code);
-
-      run(scene, controller);
-
-      const outcome = await conn.closed.catch((error: unknown) => error);
-      assert.ok(outcome === undefined || outcome === failure, String(outcome));
-      const read = await reading;
-      assert.ok(read === '' || (read as { code?: string }).code === 'ERR_RECON_READING' || read === outcome, String(read));
-      assert.ok([undefined, 'ERR_RECON_CLOSED'].includes(await write));
-      assert.is(conn.readyState, 'closed');
-      assert.is(conn.bufferedAmount, 0);
-      await eventually(() => told.includes('close'));
-      assert.is(told.filter((name) => name === 'close').length, 1);
-      assert.is(told.includes('error'), outcome === failure);
-      assert.is(getEventListeners(controller.signal, 'abort').length, 0);
-      // The end() that was cut short says that it was; any other has nothing left to do.
-      await conn.end().catch((error: { code: string }) => assert.is(error.code, outcome === undefined ? 'ERR_RECON_CLOSED' : (failure as { code?: string }).code));
-
-      await peer.stop();
-      await eventually(() => held().length <= before);
-      process.off('unhandledRejection', onUnhandled);
-      assert.equal(unhandled, []);
-    });
-  }
-
-  test(`${state} × end(): settles as soon as what waits can be flushed`, async () => {
-    await using peer = await Peer.start();
-    const scene = await prepare(peer, { ...quick, closeTimeout: 100 });
-    const { conn, link } = scene;
-    const backlog = conn.bufferedAmount;
-    const ended = conn.end();
-    if (backlog > 0) {
-      link?.resume();
-      if (conn.readyState === 'closing') await conn.reconnect();
-    }
-    await ended;
-    await conn.closed;
-  });
-
-  test(`${state} × RST with no hope left: fails with an error, after which nothing is left`, async () => {
-    const before = held().length;
-    const peer = await Peer.start({ halfOpen: true });
-    let hopeless = false;
-    const retry = { minTimeout: 1, shouldRetry: () => !hopeless };
-    const { conn, link } = await prepare(peer, { ...quick, minUptime: 60_000, connectTimeout: 200, retry });
-    hopeless = true;
-    if (/waiting|backlog/.test(state)) void conn.reconnect();
-    link?.reset();
-    await peer.stop();
-    await conn.closed.catch((error: Error) => assert.instance(error, Error));
-    assert.is(conn.readyState, 'closed');
-    await eventually(() => held().length <= before);
-  });
-}
+test('destroy() in a listener of drop: whatever was asked for before, it ends', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, quick);
+  conn.once('drop', () => conn.destroy());
+  const back = conn.reconnect();
+  await conn.closed;
+  assert.is(await codeOf(back), 'ERR_RECON_CLOSED');
+  assert.is(conn.readyState, 'closed');
+});
 
 test('a link.write() after the goodbye is refused, and the reader loses nothing by it', async () => {
   await using peer = await Peer.start({ halfOpen: true });

@@ -96,6 +96,7 @@ test('NODE_DEBUG=recon tells the life of a connection on stderr, and of writes t
     const conn = await connect(${peer.port}, '127.0.0.1', { minUptime: 0, retry: { minTimeout: 60_000 } });
     const retried = once(conn, 'retry');
     conn.write(42);
+    conn.write('x', { signal: AbortSignal.abort('late') });
     await conn.write('drop');
     await retried;
     conn.destroy(process.argv.at(-1) === 'error' ? new Error('enough') : 'enough');`;
@@ -107,6 +108,7 @@ test('NODE_DEBUG=recon tells the life of a connection on stderr, and of writes t
     });
     assert.match(err, `connect link 1 to tcp://127.0.0.1:${port}`);
     assert.match(err, 'write refused: recon: data must be');
+    assert.match(err, "write refused: 'late'");
     assert.match(err, `drop link 1 to tcp://127.0.0.1:${port}, reason: undefined, discarded: 0`);
     assert.match(err, new RegExp(`retry attempt: 1, error: connect ECONNREFUSED 127.0.0.1:${port}, delay: \\d+`));
     assert.match(err, kind === 'error' ? 'error enough' : "error 'enough'");

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { leftOver } from '../chaos-resources.js';
+import { leftOver } from '../chaos/resources.js';
 import { Gauge } from './gauge.js';
 import { Soak } from './soak.js';
 import { clock, compared, happened } from './table.js';

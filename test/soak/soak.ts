@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from 'recon';
-import { Tally, type Transport } from '../chaos-account.js';
-import { DIALECTS } from '../chaos-dialects.js';
-import { type Itinerary, Journey } from '../chaos-journey.js';
-import type { Trouble } from '../chaos-plan.js';
+import { Tally, type Transport } from '../chaos/account.js';
+import { DIALECTS } from '../chaos/dialects.js';
+import { type Itinerary, Journey } from '../chaos/journey.js';
+import type { Trouble } from '../chaos/plan.js';
 import { Generator } from '../generator.js';
 
 const TRANSPORTS: readonly Transport[] = ['tcp', 'tls', 'duplex'];

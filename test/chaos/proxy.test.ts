@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import * as assert from 'uvu/assert';
-import { CALM, type Misfortune, misfortune, TROUBLES } from './chaos-plan.js';
-import { ChaosProxy, type Entry } from './chaos.js';
-import { Generator } from './generator.js';
-import { eventually, Peer, PeerLink } from './peer.js';
-import { suite } from './suite.js';
+import { CALM, type Misfortune, misfortune, TROUBLES } from './plan.js';
+import { ChaosProxy, type Entry } from './proxy.js';
+import { Generator } from '../generator.js';
+import { eventually, Peer, PeerLink } from '../peer.js';
+import { suite } from '../suite.js';
 
 const test = suite('chaos-proxy');
 

@@ -1,5 +1,5 @@
 import { type Codec, jsonLines, lengthPrefixed, type LengthPrefix, lines, text } from 'recon';
-import type { Generator } from './generator.js';
+import type { Generator } from '../generator.js';
 
 /** A way to put content, a string without line breaks, into messages, and messages onto the wire. */
 export interface Dialect {

@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import tls from 'node:tls';
-import type { Certificate } from './certificates.js';
-import { contentOf, type Dialect, HELLO } from './chaos-dialects.js';
-import type { Generator } from './generator.js';
-import { PeerLink } from './peer.js';
+import type { Certificate } from '../certificates.js';
+import { contentOf, type Dialect, HELLO } from './dialects.js';
+import type { Generator } from '../generator.js';
+import { PeerLink } from '../peer.js';
 
 /**
  * A server that talks without end on every link, until the client's goodbye, and notes what it gets. What it says

@@ -1,5 +1,5 @@
-import { contentNumber, type Dialect } from './chaos-dialects.js';
-import type { Generator } from './generator.js';
+import { contentNumber, type Dialect } from './dialects.js';
+import type { Generator } from '../generator.js';
 
 /**
  * How a write ended: `refused` had not begun (no room, or taken back) and must never arrive; `closed` met the end of the

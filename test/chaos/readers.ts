@@ -1,5 +1,5 @@
 import type { Connection, Link } from 'recon';
-import type { Generator } from './generator.js';
+import type { Generator } from '../generator.js';
 
 /** Who is told of what is read. */
 export interface Told {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
-import type { Direction, Misfortune } from './chaos-plan.js';
+import type { Direction, Misfortune } from './plan.js';
 
 /** How many bytes of each direction trickle before the rest flows. */
 const TRICKLE = 100;

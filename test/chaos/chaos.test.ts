@@ -1,12 +1,12 @@
 import * as assert from 'uvu/assert';
-import { Tally } from './chaos-account.js';
-import { DIALECTS } from './chaos-dialects.js';
-import { type Itinerary, Journey } from './chaos-journey.js';
-import { leftOver } from './chaos-resources.js';
-import { Generator } from './generator.js';
-import { eventually } from './peer.js';
-import { seed } from './random.js';
-import { suite } from './suite.js';
+import { Tally } from './account.js';
+import { DIALECTS } from './dialects.js';
+import { type Itinerary, Journey } from './journey.js';
+import { leftOver } from './resources.js';
+import { Generator } from '../generator.js';
+import { eventually } from '../peer.js';
+import { seed } from '../random.js';
+import { suite } from '../suite.js';
 
 const test = suite('chaos');
 
@@ -53,7 +53,7 @@ for (const transport of ['tcp', 'tls', 'duplex'] as const) {
       const title = `every codec over ${transport}, cut by ${cut}, unflushed: '${unflushed}'`;
       const body = async (): Promise<void> => {
         const broken = await run(title, cut, { transport, unflushed });
-        assert.equal(broken, [], `again: SEED=${seed} ONLY="${title}" npx tsx --expose-gc test/chaos.test.ts`);
+        assert.equal(broken, [], `again: SEED=${seed} ONLY="${title}" npx tsx --expose-gc test/chaos/chaos.test.ts`);
       };
       test(title, body, 20_000);
     }

@@ -1,12 +1,12 @@
 import type { Socket } from 'node:net';
 import type { Connection, Drop, Link } from 'recon';
-import type { Backend, BackendLink } from './chaos-backend.js';
-import type { Dialect } from './chaos-dialects.js';
-import type { ChaosProxy, Entry } from './chaos.js';
-import { Reading } from './chaos-reading.js';
-import { Tunnel } from './chaos-tunnel.js';
-import { excerpt, type Outcome, Writes } from './chaos-writes.js';
-import type { Generator } from './generator.js';
+import type { Backend, BackendLink } from './backend.js';
+import type { Dialect } from './dialects.js';
+import type { ChaosProxy, Entry } from './proxy.js';
+import { Reading } from './reading.js';
+import { Tunnel } from './tunnel.js';
+import { excerpt, type Outcome, Writes } from './writes.js';
+import type { Generator } from '../generator.js';
 
 /** How the client's links get to the proxy. Of what TLS encrypts the ledger can't count the bytes. */
 export type Transport = 'tcp' | 'tls' | 'duplex';

@@ -1,4 +1,4 @@
-import type { Generator } from './generator.js';
+import type { Generator } from '../generator.js';
 
 export type Direction = 'toServer' | 'toClient';
 

@@ -2,17 +2,17 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Connection, type ConnectOptions, type Link } from 'recon';
-import { Authority } from './certificates.js';
-import { Account, type Tally, type Transport } from './chaos-account.js';
-import { Backend } from './chaos-backend.js';
-import { contentOf, type Dialect } from './chaos-dialects.js';
-import { CALM, type Misfortune, misfortune, type Trouble } from './chaos-plan.js';
-import { type Read, readLinks, READERS } from './chaos-readers.js';
-import { Tunnel } from './chaos-tunnel.js';
-import type { Outcome } from './chaos-writes.js';
-import { ChaosProxy } from './chaos.js';
-import type { Generator } from './generator.js';
-import { eventually } from './peer.js';
+import { Authority } from '../certificates.js';
+import { Account, type Tally, type Transport } from './account.js';
+import { Backend } from './backend.js';
+import { contentOf, type Dialect } from './dialects.js';
+import { CALM, type Misfortune, misfortune, type Trouble } from './plan.js';
+import { type Read, readLinks, READERS } from './readers.js';
+import { Tunnel } from './tunnel.js';
+import type { Outcome } from './writes.js';
+import { ChaosProxy } from './proxy.js';
+import type { Generator } from '../generator.js';
+import { eventually } from '../peer.js';
 
 /** Milliseconds in which what must happen soon must have happened. */
 const PATIENCE = 5_000;

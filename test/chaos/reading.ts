@@ -1,6 +1,6 @@
-import type { BackendLink } from './chaos-backend.js';
-import { type Dialect, HELLO, isHello } from './chaos-dialects.js';
-import { excerpt } from './chaos-writes.js';
+import type { BackendLink } from './backend.js';
+import { type Dialect, HELLO, isHello } from './dialects.js';
+import { excerpt } from './writes.js';
 
 /** How far the reader has come in what one link of the server says. */
 interface Cursor {
