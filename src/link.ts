@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { decode, type Decoder, encode } from './codecs.js';
+import { type Codec, decode, type Decoder, encode } from './codecs.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, type Reason, ReconError } from './errors.js';
@@ -8,7 +8,6 @@ import type { Inbox, Section } from './inbox.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
-import type { Settings } from './settings.js';
 import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 
@@ -53,12 +52,19 @@ export interface Heartbeat<Out> {
   readonly message: Out;
 }
 
+/** @internal The settings that a link lives by. */
+export interface LinkSettings<In, Out> {
+  readonly codec: Codec<In, Out>;
+  readonly discard: boolean;
+  readonly idleTimeout: number;
+  readonly writeTimeout: number;
+  readonly closeTimeout: number;
+  readonly heartbeat: Heartbeat<Out> | undefined;
+}
+
 /** @internal What the links of one connection share. */
 export interface LinkContext<In, Out> {
-  readonly settings: Pick<
-    Settings<In, Out>,
-    'codec' | 'discard' | 'idleTimeout' | 'writeTimeout' | 'closeTimeout' | 'heartbeat'
-  >;
+  readonly settings: LinkSettings<In, Out>;
   readonly inbox: Inbox<In, Link<In, Out>>;
   readonly counters: Counters;
 }

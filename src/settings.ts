@@ -3,25 +3,19 @@ import { type Endpoint, isHost, parseAddress } from './address.js';
 import * as check from './check.js';
 import { bytes, type Codec, encode } from './codecs.js';
 import { checkTls, type DialSettings } from './dial.js';
-import type { Heartbeat } from './link.js';
+import type { Heartbeat, LinkSettings } from './link.js';
 import type { ConnectOptions, OnLink, RetryOptions } from './options.js';
 
 /** The options with every default filled in and every value checked. */
-export interface Settings<In, Out> extends DialSettings {
+export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
   readonly onLink: OnLink<In, Out> | undefined;
-  readonly codec: Codec<In, Out>;
   readonly retry: RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
   readonly minUptime: number;
   readonly connectTimeout: number;
-  readonly closeTimeout: number;
   readonly signal: AbortSignal | undefined;
   readonly highWaterMark: number;
-  readonly discard: boolean;
   readonly maxBufferedAmount: number;
   readonly unflushed: 'resend' | 'reject';
-  readonly idleTimeout: number;
-  readonly writeTimeout: number;
-  readonly heartbeat: Heartbeat<Out> | undefined;
 }
 
 /** The longest a Node timer can be: past it, it fires at once. */

@@ -55,7 +55,7 @@ for (const transport of ['tcp', 'tls', 'duplex'] as const) {
         const broken = await run(title, cut, { transport, unflushed });
         assert.equal(broken, [], `again: SEED=${seed} ONLY="${title}" npx tsx --expose-gc test/chaos/chaos.test.ts`);
       };
-      test(title, body, 20_000);
+      test(title, body, 30_000);
     }
   }
 }

@@ -15,7 +15,7 @@ import type { Generator } from '../generator.js';
 import { eventually } from '../peer.js';
 
 /** Milliseconds in which what must happen soon must have happened. */
-const PATIENCE = 5_000;
+const PATIENCE = 10_000;
 
 const authority = new Authority();
 const certificate = authority.issue();
@@ -103,7 +103,7 @@ export class Journey {
       retry: { minTimeout: 1, maxTimeout: 20 },
       connectTimeout: 1_000,
       closeTimeout: 300,
-      idleTimeout: 150,
+      idleTimeout: 200,
       writeTimeout: traits.oneOf([0, 500]),
       highWaterMark: traits.oneOf([1, 4_096, 1_048_576]),
       maxBufferedAmount: traits.oneOf([100_000, 16_777_216]),
@@ -136,21 +136,20 @@ export class Journey {
 
   /** Comes to rest: what was written is settled, and the link that is up is a new one, without a misfortune. */
   async rest(): Promise<void> {
-    const { account, conn, proxy } = this;
+    const { account, proxy } = this;
     proxy.plan(() => CALM);
     await this.#inTime(Promise.all(this.#pending), `${this.#pending.size} promises`);
-    await this.#inTime(conn.reconnect(), 'the next link');
-    const isAlone = (): boolean => {
+    await this.#inTime(this.#reconnect(), 'the next link');
+    await this.#until(() => {
       account.settle();
       return proxy.ledger.length === 1;
-    };
-    await this.#inTime(eventually(isAlone), 'the links before to be over');
+    }, 'the links before to be over');
   }
 
   /** Goes on after a rest. */
   async proceed(): Promise<void> {
     this.proxy.plan(this.#plan);
-    await this.conn.reconnect();
+    await this.#inTime(this.#reconnect(), 'the next link');
   }
 
   /** Says something and goodbye, and waits until all is over and checked. */
@@ -172,13 +171,12 @@ export class Journey {
     const closed = conn.closed.catch((error: unknown) => {
       if (error !== this.#failure) account.complain(`the connection failed: ${String(error)}`);
     });
-    const isOver = (): boolean => {
-      account.settle();
-      return proxy.ledger.length === 0;
-    };
     await this.#inTime(closed, 'the connection to be closed');
     await this.#inTime(Promise.all([this.#reading, ...this.#pending]), `the reader, and ${this.#pending.size} promises`);
-    await this.#inTime(eventually(isOver), 'the links to be over');
+    await this.#until(() => {
+      account.settle();
+      return proxy.ledger.length === 0;
+    }, 'the links to be over');
     account.close(conn);
     await proxy[Symbol.asyncDispose]();
     await backend.stop();
@@ -231,13 +229,23 @@ export class Journey {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
-        this.account.complain(`waited ${PATIENCE} ms in vain for ${what}`);
-        this.#breakOff();
+        this.#inVain(what);
         resolve();
       }, PATIENCE);
     });
     await Promise.race([promise, late]);
     clearTimeout(timer);
+  }
+
+  async #until(holds: () => boolean, what: string): Promise<void> {
+    const end = performance.now() + PATIENCE;
+    await eventually(() => holds() || performance.now() > end);
+    if (!holds()) this.#inVain(what);
+  }
+
+  #inVain(what: string): void {
+    this.account.complain(`waited ${PATIENCE} ms in vain for ${what}`);
+    this.#breakOff();
   }
 
   #breakOff(): void {

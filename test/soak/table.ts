@@ -42,6 +42,7 @@ export function happened({ connections, restarts, tally }: Soak): string {
 
 /** What the gauges showed after the warm-up and at the end. */
 export function compared(comparisons: readonly Comparison[]): string {
+  if (comparisons.length === 0) return 'too few rounds to tell whether anything grew';
   const rows = comparisons.map(({ gauge, unit, before, after, most, grew }) => [
     unit ? `${gauge} (${unit})` : gauge,
     figure(before),
