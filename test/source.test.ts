@@ -51,6 +51,31 @@ test('a socket stops when what it brought early is too much, or nothing is wante
   }
 });
 
+test('a slab grows with what is read, little by little shrinks, and lies side by side', () => {
+  const KiB = 1024;
+  const slab = new Slab(1024 * KiB);
+  /** Reads so much, and tells how large the slab was. */
+  const read = (length: number): number => slab.take(Math.min(length, slab.room().length)).buffer.byteLength / KiB;
+  assert.is(read(100), 4, 'an idle connection holds on to no more than this');
+  assert.is(read(100), 4);
+  const [before, after] = [slab.room(), slab.room()];
+  assert.ok(before.buffer === after.buffer && before.byteOffset === after.byteOffset, 'room that was not used is given again');
+  const [first, second] = [slab.take(10), slab.take(10)];
+  assert.is(first.byteOffset + first.length, second.byteOffset);
+  for (let count = 0; count < 4; count++) read(Infinity);
+  assert.is(read(100), 128);
+  for (let count = 0; count < 2_000; count++) read(100);
+  assert.is(read(100), 4);
+});
+
+test('half of the high-water mark bounds a slab, but for 64 KiB that it may always be', () => {
+  for (const [highWaterMark, largest] of [[1, 65_536], [200_000, 100_000], [2 ** 30, 131_072]] as const) {
+    const slab = new Slab(highWaterMark);
+    for (let count = 0; count < 10; count++) slab.take(slab.room().length);
+    assert.is(slab.room().length, largest);
+  }
+});
+
 test('a stream that has an encoding brings the same bytes', async () => {
   const stream = new PassThrough({ encoding: 'utf8' });
   const { got, receive } = receiver();
