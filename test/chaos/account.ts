@@ -191,8 +191,8 @@ export class Account {
 
   /** Undefined if the link was cut off before it got there. */
   #serverOf(entry: Entry): BackendLink | undefined {
-    const { serverPort } = entry;
-    const server = this.#servers.get(entry) ?? (serverPort === undefined ? undefined : this.#parts.backend.from(serverPort));
+    const { dialled } = entry;
+    const server = this.#servers.get(entry) ?? (dialled && this.#parts.backend.from(dialled.port, dialled.at));
     if (server) this.#servers.set(entry, server);
     return server;
   }
@@ -272,7 +272,8 @@ export class Account {
     const got = read + discarded;
     const { transport } = this.#parts;
     const compare = (all: number, what: string): void => {
-      if (got !== all && (read > 0 || all >= UNTOLD)) problems.push(`read ${read} and discarded ${discarded}, of ${all} bytes ${what}`);
+      if (got === all || (read === 0 && all < UNTOLD)) return;
+      problems.push(`read ${read} and discarded ${discarded}, of ${all} bytes ${what}`);
     };
     const { bytesRead, readableEnded } = up.link.socket as Socket;
     if (transport === 'tcp' && up.discarded !== undefined) compare(bytesRead, 'that were received');

@@ -12,7 +12,8 @@ import { PeerLink } from '../peer.js';
  * follows from its seed: the n-th message of its m-th link is always the same.
  */
 export class Backend implements AsyncDisposable {
-  port = 0;
+  /** Where it listens; undefined while it does not. */
+  port: number | undefined;
   /** How often it has stopped. */
   stops = 0;
   readonly #dialect: Dialect;
@@ -20,7 +21,6 @@ export class Backend implements AsyncDisposable {
   readonly #context: tls.SecureContext | undefined;
   /** Oldest first, but for those that are forgotten. */
   #links: BackendLink[] = [];
-  readonly #sockets = new Set<net.Socket>();
   #server: net.Server | undefined;
   #accepted = 0;
 
@@ -31,23 +31,23 @@ export class Backend implements AsyncDisposable {
     this.#context = certificate && tls.createSecureContext(certificate);
   }
 
-  /** Listens (again), on the same port as before. */
+  /** Listens (again), on any port: the one before may be somebody else's by now. */
   async start(): Promise<void> {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      this.#sockets.add(socket);
-      socket.once('close', () => this.#sockets.delete(socket));
-      // Counted as they come: handshakes may be done in another order.
       const number = this.#accepted++;
-      if (this.#context) this.#secure(socket, this.#context, number);
-      else this.#talk(socket, number);
+      const link = new BackendLink(number, socket, this.#dialect, this.#random.fork(number));
+      this.#links.push(link);
+      if (this.#context) this.#secure(socket, this.#context, link);
+      else link.talk(socket);
     });
-    while (!(await listens(this.#server, this.port))) await sleep(100);
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
     this.port = (this.#server.address() as net.AddressInfo).port;
   }
 
-  /** The newest link from this port. */
-  from(port: number): BackendLink | undefined {
-    return this.#links.findLast((link) => link.port === port);
+  /** The link that was dialled from this port at this time. In the long run, a port is used again. */
+  from(port: number, dialledAt: number): BackendLink | undefined {
+    return this.#links.find((link) => link.port === port && link.acceptedAt >= dialledAt);
   }
 
   find(number: number): BackendLink | undefined {
@@ -65,10 +65,10 @@ export class Backend implements AsyncDisposable {
     this.#server = undefined;
     if (!server) return;
     this.stops += 1;
+    this.port = undefined;
     const closed = once(server, 'close');
     server.close();
     for (const link of this.#links) link.drop();
-    for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
 
@@ -77,30 +77,14 @@ export class Backend implements AsyncDisposable {
   }
 
   /** Unlike `tls.createServer()`, it hears a goodbye in the middle of the handshake, though it is half open. */
-  #secure(socket: net.Socket, secureContext: tls.SecureContext, number: number): void {
+  #secure(socket: net.Socket, secureContext: tls.SecureContext, link: BackendLink): void {
     const secured = new tls.TLSSocket(socket, { isServer: true, secureContext });
     const giveUp = (): unknown => secured.destroy();
     secured.once('end', giveUp).once('error', giveUp);
     secured.once('secure', () => {
       secured.off('end', giveUp);
-      this.#talk(secured, number);
+      link.talk(secured);
     });
-  }
-
-  #talk(socket: net.Socket, number: number): void {
-    this.#links.push(new BackendLink(number, socket, this.#dialect, this.#random.fork(number)));
-  }
-}
-
-/** False if the port is taken: while nobody listened there, the system may have given it to a client. */
-async function listens(server: net.Server, port: number): Promise<boolean> {
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    return true;
-  } catch (error) {
-    if ((error as { code?: string }).code === 'EADDRINUSE') return false;
-    throw error;
   }
 }
 
@@ -110,31 +94,39 @@ export class BackendLink {
   readonly number: number;
   /** Of the other side. */
   readonly port: number | undefined;
+  /** By `performance.now()`. */
+  readonly acceptedAt = performance.now();
   /** Bytes that it has said. */
   said = 0;
   /** The server dropped it. */
   dropped = false;
-  readonly #peer: PeerLink;
+  readonly #accepted: net.Socket;
   readonly #dialect: Dialect;
   readonly #random: Generator;
+  /** Once it talks: with TLS, after the handshake. */
+  #peer: PeerLink | undefined;
   #goodbye = false;
 
-  constructor(number: number, socket: net.Socket, dialect: Dialect, random: Generator) {
+  constructor(number: number, accepted: net.Socket, dialect: Dialect, random: Generator) {
     this.number = number;
-    this.port = socket.remotePort;
-    this.#peer = new PeerLink(socket);
+    this.port = accepted.remotePort;
+    this.#accepted = accepted;
     this.#dialect = dialect;
     this.#random = random;
-    void this.#peer.ended.then(() => (this.#goodbye = true));
-    void this.#talk().catch(() => socket.destroy());
   }
 
   get received(): Buffer {
-    return this.#peer.received;
+    return this.#peer?.received ?? Buffer.alloc(0);
   }
 
   get closed(): boolean {
-    return this.#peer.socket.closed;
+    return (this.#peer?.socket ?? this.#accepted).closed;
+  }
+
+  talk(socket: net.Socket): void {
+    this.#peer = new PeerLink(socket);
+    void this.#peer.ended.then(() => (this.#goodbye = true));
+    void this.#talk(this.#peer).catch(() => socket.destroy());
   }
 
   /** The n-th message that it says, as bytes. */
@@ -145,20 +137,21 @@ export class BackendLink {
 
   drop(): void {
     this.dropped ||= !this.closed;
-    this.#peer.socket.destroy();
+    this.#peer?.socket.destroy();
+    this.#accepted.destroy();
   }
 
   /** Talks until the goodbye of the other side, and a little longer. */
-  async #talk(): Promise<void> {
+  async #talk(peer: PeerLink): Promise<void> {
     let n = 0;
     let last: boolean;
     do {
       last = this.#goodbye;
       const burst = Array.from({ length: this.#random.between(1, 30) }, () => this.words(n++));
       this.said += burst.reduce((sum, words) => sum + words.length, 0);
-      await this.#peer.send(Buffer.concat(burst));
+      await peer.send(Buffer.concat(burst));
       await (this.#random.chance(0.5) ? turn() : sleep(this.#random.between(1, 8)));
     } while (!last);
-    this.#peer.end();
+    peer.end();
   }
 }

@@ -20,7 +20,11 @@ const CUTS = { FIN: ['FIN', 'half', 'close'], RST: ['RST'] } as const;
 const PATIENCE = 2_000;
 
 /** One connection for each codec, at the same time. Returns the promises that were broken. */
-async function run(title: string, cut: keyof typeof CUTS, options: Pick<Itinerary, 'transport' | 'unflushed'>): Promise<string[]> {
+async function run(
+  title: string,
+  cut: keyof typeof CUTS,
+  options: Pick<Itinerary, 'transport' | 'unflushed'>,
+): Promise<string[]> {
   const before = process.getActiveResourcesInfo();
   const total = new Tally();
   const broken: string[] = [];

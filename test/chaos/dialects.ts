@@ -1,5 +1,5 @@
 import { type Codec, jsonLines, lengthPrefixed, type LengthPrefix, lines, text } from 'recon';
-import type { Generator } from '../generator.js';
+import { Generator } from '../generator.js';
 
 /** A way to put content, a string without line breaks, into messages, and messages onto the wire. */
 export interface Dialect {
@@ -15,9 +15,14 @@ export interface Dialect {
   bytes(message: any): Buffer;
 }
 
-/** What follows one of these begins in the middle of nowhere: how long it is, and what is in it, tells messages apart. */
-const FILLER = Array.from({ length: 80_000 }, (_, index) => 'abcdefghijklmnopqrstuvwxyz é€漢'[(index * index + (index >> 5)) % 31]).join('');
+const LETTERS = 'abcdefghijklmnopqrstuvwxyz é€漢';
+/** Messages are filled with pieces of this: what is torn, glued or misplaced is not the piece that should be there. */
+const FILLER = fill(new Generator(1), 80_000);
 const CARET = 0x5e;
+
+function fill(random: Generator, length: number): string {
+  return Array.from({ length }, () => random.oneOf(LETTERS)).join('');
+}
 
 /** Characters of the longest content. Characters of the filler have three bytes at most. */
 const LONG = 25_000;

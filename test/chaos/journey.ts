@@ -14,8 +14,12 @@ import { ChaosProxy } from './proxy.js';
 import type { Generator } from '../generator.js';
 import { eventually } from '../peer.js';
 
-/** Milliseconds in which what must happen soon must have happened. */
-const PATIENCE = 10_000;
+/**
+ * In so many ticks of so many milliseconds, what must happen soon must have happened. Ticks are counted, and not the time:
+ * while the machine was asleep, nobody has waited.
+ */
+const PATIENCE = 100;
+const TICK = 100;
 
 const authority = new Authority();
 const certificate = authority.issue();
@@ -79,7 +83,7 @@ export class Journey {
     const backend = new Backend(dialect, random.fork('server'), transport === 'tls' ? certificate : undefined);
     await backend.start();
     const plan = (link: number): Misfortune => (link < unlucky ? misfortune(random.fork('link', link), troubles) : CALM);
-    const proxy = await ChaosProxy.start(backend.port, plan);
+    const proxy = await ChaosProxy.start(() => backend.port, plan);
     const read = traits.oneOf(READERS);
     const greeting = (link: number): unknown =>
       dialect.message(contentOf(`hello ${link}`, random.fork('greeting', link), Math.min(dialect.longest, 1_000)));
@@ -111,7 +115,7 @@ export class Journey {
     return new Journey({ itinerary, random, plan, account, proxy, backend, conn }, read);
   }
 
-  /** Writes until it is enough: in bursts, sometimes more than there is room for, sometimes taking back what has not begun. */
+  /** Writes until it is enough: in bursts, sometimes of more than there is room for, and sometimes it takes some back. */
   async write(enough: () => boolean): Promise<void> {
     const random = this.#writer;
     while (!enough() && !this.#failure) {
@@ -228,23 +232,26 @@ export class Journey {
   async #inTime(promise: Promise<unknown> | undefined, what: string): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
+      let ticks = 0;
+      timer = setInterval(() => {
+        if (++ticks < PATIENCE) return;
         this.#inVain(what);
         resolve();
-      }, PATIENCE);
+      }, TICK);
     });
     await Promise.race([promise, late]);
-    clearTimeout(timer);
+    clearInterval(timer);
   }
 
   async #until(holds: () => boolean, what: string): Promise<void> {
-    const end = performance.now() + PATIENCE;
-    await eventually(() => holds() || performance.now() > end);
-    if (!holds()) this.#inVain(what);
+    let over = false;
+    const held = eventually(() => over || holds());
+    await this.#inTime(held, what);
+    over = true;
   }
 
   #inVain(what: string): void {
-    this.account.complain(`waited ${PATIENCE} ms in vain for ${what}`);
+    this.account.complain(`waited ${(PATIENCE * TICK) / 1_000} s in vain for ${what}`);
     this.#breakOff();
   }
 

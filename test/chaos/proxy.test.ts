@@ -18,7 +18,7 @@ interface Link {
 /** One link with a misfortune, on which both sides have sent a hundred bytes. */
 async function befallen(plan: Partial<Misfortune>, look: (link: Link) => Promise<void>): Promise<void> {
   await using peer = await Peer.start();
-  await using proxy = await ChaosProxy.start(peer.port, () => ({ ...CALM, ...plan }));
+  await using proxy = await ChaosProxy.start(() => peer.port, () => ({ ...CALM, ...plan }));
   const client = new PeerLink(net.connect(proxy.port, '127.0.0.1'));
   const server = await peer.nextLink();
   const sent = Promise.allSettled([client.send('c'.repeat(100)), server.send('s'.repeat(100))]);
@@ -77,12 +77,13 @@ test('half: the server is told goodbye, and what the client still sends is taken
 for (const trouble of ['FIN', 'RST', 'close'] as const) {
   test(`${trouble} right after accept: the server hears nothing of it`, async () => {
     await using peer = await Peer.start();
-    await using proxy = await ChaosProxy.start(peer.port, (link) => (link === 0 ? { ...CALM, trouble, after: 'accept' } : CALM));
+    const plan = (link: number): Misfortune => (link === 0 ? { ...CALM, trouble, after: 'accept' } : CALM);
+    await using proxy = await ChaosProxy.start(() => peer.port, plan);
     await ended(new PeerLink(net.connect(proxy.port, '127.0.0.1')));
     const client = new PeerLink(net.connect(proxy.port, '127.0.0.1'));
     await client.send('next');
     await (await peer.nextLink()).until('next');
-    assert.equal([proxy.ledger[0]!.serverPort, proxy.accepted, peer.links.length], [undefined, 2, 1]);
+    assert.equal([proxy.ledger[0]!.dialled, proxy.accepted, peer.links.length], [undefined, 2, 1]);
   });
 }
 
@@ -111,8 +112,9 @@ for (const plan of [{ trouble: 'stall', after: 10 }, { pace: 'delay', delay: 5 }
 
 test('a trickle: bytes come singly', async () => {
   const chunks: number[] = [];
-  await using peer = await Peer.start({ onLink: ({ socket }) => socket.on('data', ({ length }: Buffer) => chunks.push(length)) });
-  await using proxy = await ChaosProxy.start(peer.port, () => ({ ...CALM, pace: 'trickle' }));
+  const onLink = ({ socket }: PeerLink): unknown => socket.on('data', ({ length }: Buffer) => chunks.push(length));
+  await using peer = await Peer.start({ onLink });
+  await using proxy = await ChaosProxy.start(() => peer.port, () => ({ ...CALM, pace: 'trickle' }));
   const client = net.connect(proxy.port, '127.0.0.1');
   await once(client, 'connect');
   client.write(Buffer.alloc(100));

@@ -25,8 +25,8 @@ export interface Entry {
   readonly misfortune: Misfortune;
   /** The client's own port, by which it knows this link. */
   readonly clientPort: number | undefined;
-  /** The port that the server knows this link by; undefined if it was never reached. */
-  serverPort: number | undefined;
+  /** From which port the server was dialled, and when (`performance.now()`); undefined if it was never reached. */
+  dialled: { readonly port: number; readonly at: number } | undefined;
   readonly toServer: Flow;
   readonly toClient: Flow;
   /** The trouble has come. */
@@ -45,13 +45,13 @@ export class ChaosProxy implements AsyncDisposable {
   readonly port: number;
   /** Oldest first. Whoever has done with an entry that is over may remove it. */
   readonly ledger: Entry[] = [];
-  readonly #target: number;
+  readonly #target: () => number | undefined;
   readonly #server: net.Server;
   readonly #crossings = new Set<Crossing>();
   #plan: (number: number) => Misfortune;
   #accepted = 0;
 
-  private constructor(server: net.Server, target: number, plan: (number: number) => Misfortune) {
+  private constructor(server: net.Server, target: () => number | undefined, plan: (number: number) => Misfortune) {
     this.#server = server;
     this.#target = target;
     this.#plan = plan;
@@ -59,7 +59,8 @@ export class ChaosProxy implements AsyncDisposable {
     server.on('connection', (client) => void this.#accept(client));
   }
 
-  static async start(target: number, plan: (number: number) => Misfortune): Promise<ChaosProxy> {
+  /** @param target - the server's port at the moment, if it has one: if not, who comes is reset */
+  static async start(target: () => number | undefined, plan: (number: number) => Misfortune): Promise<ChaosProxy> {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -89,7 +90,7 @@ export class ChaosProxy implements AsyncDisposable {
       number,
       misfortune: this.#plan(number),
       clientPort: client.remotePort,
-      serverPort: undefined,
+      dialled: undefined,
       toServer: { taken: 0, passed: 0, whole: false },
       toClient: { taken: 0, passed: 0, whole: false },
       struck: false,
@@ -99,7 +100,7 @@ export class ChaosProxy implements AsyncDisposable {
     this.ledger.push(entry);
     const crossing = new Crossing(entry, client);
     this.#crossings.add(crossing);
-    await crossing.run(this.#target);
+    await crossing.run(this.#target());
     this.#crossings.delete(crossing);
     entry.over = true;
   }
@@ -120,14 +121,14 @@ class Crossing {
   }
 
   /** Moves bytes until both sides are done. */
-  async run(target: number): Promise<void> {
+  async run(target: number | undefined): Promise<void> {
     const client = this.#client;
     if (this.#entry.misfortune.after === 'accept') {
       this.#open.clear();
       await this.#strike();
       await this.#move('toServer', client);
     } else {
-      const server = await this.#dial(target);
+      const server = target === undefined ? undefined : await this.#dial(target);
       if (server) await Promise.all([this.#move('toServer', client, server), this.#move('toClient', server, client)]);
       else this.#reset();
     }
@@ -142,6 +143,7 @@ class Crossing {
   }
 
   async #dial(target: number): Promise<net.Socket | undefined> {
+    const at = performance.now();
     const server = net.connect({ port: target, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     this.#server = server.on('error', ignore);
     try {
@@ -149,7 +151,7 @@ class Crossing {
     } catch {
       return undefined;
     }
-    this.#entry.serverPort = server.localPort;
+    if (server.localPort) this.#entry.dialled = { port: server.localPort, at };
     return server;
   }
 

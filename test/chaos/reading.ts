@@ -106,9 +106,8 @@ export class Reading {
       const expected = cursor.words.subarray(cursor.at, cursor.at + bytes.length - start);
       const part = bytes.subarray(start, start + expected.length);
       if (!part.equals(expected)) {
-        this.problems.push(
-          `read ${excerpt(part)} where ${excerpt(expected)} should be, after ${cursor.read} bytes of link ${link.number} of the server`,
-        );
+        const where = `after ${cursor.read} bytes of link ${link.number} of the server`;
+        this.problems.push(`read ${excerpt(part)} where ${excerpt(expected)} should be, ${where}`);
       }
       start += part.length;
       cursor.at += part.length;

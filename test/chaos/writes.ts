@@ -88,7 +88,8 @@ export class Writes {
     const missing = queue.slice(arrived, settled).filter(isFlushed);
     if (missing.length > 0 && whole) problems.push(`message ${missing[0]!.n} is missing, though everything was passed on`);
     if (taken !== undefined) {
-      const confirmed = queue.slice(0, settled).filter(isFlushed).reduce((sum, write) => sum + this.#bytes(write).length, 0);
+      const flushed = queue.slice(0, settled).filter(isFlushed);
+      const confirmed = flushed.reduce((sum, write) => sum + this.#bytes(write).length, 0);
       if (confirmed > taken) problems.push(`${confirmed} bytes were confirmed, of ${taken} that the system took`);
     }
 
