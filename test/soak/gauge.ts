@@ -31,7 +31,7 @@ interface Bound {
 const BOUNDS: readonly Bound[] = [
   { gauge: 'memory', unit: 'MiB', limit: (before) => before * 1.1 + 2 },
   { gauge: 'resident', unit: 'MiB', limit: undefined },
-  { gauge: 'handles', unit: '', limit: (before) => before + 5 },
+  { gauge: 'handles', unit: '', limit: (before) => before + 15 },
   { gauge: 'listeners', unit: '', limit: (before) => before },
   { gauge: 'delay', unit: 'ms', limit: (before) => before * 3 + 100 },
 ];
@@ -59,11 +59,12 @@ export class Gauge {
   /** Everything is at rest. */
   end(connections: readonly Connection<any, any>[], signal: AbortSignal): void {
     this.#delay.disable();
+    const onConnections = connections.map(listenersOf).reduce((sum, count) => sum + count, 0);
     this.#samples.push({
       memory: used() / MIB,
       resident: process.memoryUsage.rss() / MIB,
       handles: process.getActiveResourcesInfo().length,
-      listeners: connections.reduce((sum, connection) => sum + listenersOf(connection), getEventListeners(signal, 'abort').length),
+      listeners: onConnections + getEventListeners(signal, 'abort').length,
       delay: this.#delay.percentile(99) / 1e6,
     });
   }

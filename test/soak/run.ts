@@ -39,10 +39,13 @@ let told = -Infinity;
 function progress(): void {
   if (!clear && elapsed() < told + MINUTE) return;
   told = elapsed();
-  const sample = gauge.last;
-  const gauged = sample && `memory ${sample.memory.toFixed(1)} MiB  handles ${sample.handles}  delay ${sample.delay.toFixed(0)} ms`;
-  const parts = [`${clock(told)} of ${clock(length)}`, `round ${round}`, `links ${soak.links}`, gauged, `broken ${soak.broken.length}`];
-  process.stdout.write(`${clear}${parts.filter(Boolean).join('  ')}${clear ? '' : '\n'}`);
+  const parts = [`${clock(told)} of ${clock(length)}`, `round ${round}`, `links ${soak.links}`];
+  if (gauge.last) {
+    const { memory, handles, delay } = gauge.last;
+    parts.push(`memory ${memory.toFixed(1)} MiB`, `handles ${handles}`, `delay ${delay.toFixed(0)} ms`);
+  }
+  parts.push(`broken ${soak.broken.length}`);
+  process.stdout.write(`${clear}${parts.join('  ')}${clear ? '' : '\n'}`);
 }
 
 const ticker = setInterval(progress, 1_000).unref();
