@@ -31,7 +31,7 @@ interface Bound {
 const BOUNDS: readonly Bound[] = [
   { gauge: 'memory', unit: 'MiB', limit: (before) => before * 1.1 + 2 },
   { gauge: 'resident', unit: 'MiB', limit: undefined },
-  { gauge: 'handles', unit: '', limit: (before) => before + 15 },
+  { gauge: 'handles', unit: '', limit: (before) => before + 5 },
   { gauge: 'listeners', unit: '', limit: (before) => before },
   { gauge: 'delay', unit: 'ms', limit: (before) => before * 3 + 100 },
 ];
