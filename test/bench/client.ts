@@ -7,7 +7,7 @@ import { contenders } from './contenders/index.js';
 import { type Job, type Sample, workloads } from './workloads.js';
 
 /** Milliseconds. */
-const WARM_UP = 200;
+const WARM_UP = 400;
 const MEASURED = 500;
 /** Exchanges between two looks at the clock. */
 const EXCHANGES = 100;
