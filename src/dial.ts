@@ -104,7 +104,7 @@ export class Dialer {
     this.#track(socket);
     try {
       const event = awaited(socket);
-      if (event !== undefined) await within(context.signal, ready(socket, event, peer));
+      if (event !== undefined) await ready(socket, event, peer, context.signal);
       return { socket, source, isNetSocket: socket instanceof Socket, peer };
     } catch (error) {
       socket.destroy();
@@ -157,18 +157,23 @@ const destroyLate = (socket: unknown): void => {
   if (isDuplex(socket)) socket.on('error', ignore).destroy();
 };
 
-const ready = (socket: Duplex, event: string, peer: string): Promise<void> =>
-  new Promise<void>((resolve, reject) => {
+/** Waits until a socket that is still connecting is ready. Whatever comes of that, nobody listens to it afterwards. */
+async function ready(socket: Duplex, event: string, peer: string, signal: AbortSignal): Promise<void> {
+  let ignoreIt = (): void => {};
+  const isReady = new Promise<void>((resolve, reject) => {
+    const onReady = (): void => resolve();
+    const onError = (error: unknown): void => reject(explained(error, peer));
     const onClose = (): void =>
       reject(new ReconError('ERR_RECON_DROPPED', `the socket was closed while it was connecting to ${peer}`));
-    const settle = (done: () => void): void => {
-      socket.off(event, onReady).off('error', onError).off('close', onClose);
-      done();
-    };
-    const onReady = (): void => settle(resolve);
-    const onError = (error: Error): void => settle(() => reject(explained(error, peer)));
     socket.on(event, onReady).on('error', onError).on('close', onClose);
+    ignoreIt = () => socket.off(event, onReady).off('error', onError).off('close', onClose);
   });
+  try {
+    await within(signal, isReady);
+  } finally {
+    ignoreIt();
+  }
+}
 
 /** The event that a socket which is still connecting is ready with. */
 function awaited(socket: Duplex): string | undefined {
@@ -188,10 +193,13 @@ const describe = ({ port, host, path, tls }: Endpoint): string =>
 
 /**
  * The system's error, told so that it says whom it is about and, where that can be known, what to do. That of a name with
- * several addresses comes without a message: it gets those of its parts.
+ * several addresses comes without a message: it gets those of its parts. What a stream was destroyed with by somebody else is
+ * left as it is.
  */
-function explained(error: Error & { code?: string; syscall?: string }, peer: string): Error {
-  const { message, code = '', syscall } = error;
+function explained(error: unknown, peer: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const { message, code, syscall } = error as NodeJS.ErrnoException;
+  if (typeof code !== 'string') return error;
   if (error instanceof AggregateError && message === '') {
     return retold(error, error.errors.map((part: Error) => part.message).join('; '));
   }

@@ -29,12 +29,14 @@ export function because(cause: unknown): string {
 }
 
 /**
- * The same error with another message. What a terminal shows of an error is its stack, which has the message at its top.
+ * The same error with another message, unless it is frozen. What a terminal shows of an error is its stack, which has the
+ * message at its top.
  */
 export function retold<E extends Error>(error: E, message: string): E {
   const frames = /\n {4}at [^]*$/.exec(error.stack ?? '')?.[0] ?? '';
-  error.message = message;
-  error.stack = `${error.name}: ${message}${frames}`;
+  const set = (name: 'message' | 'stack', value: string): boolean =>
+    Reflect.defineProperty(error, name, { value, writable: true, configurable: true });
+  if (set('message', message)) set('stack', `${error.name}: ${message}${frames}`);
   return error;
 }
 

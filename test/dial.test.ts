@@ -3,7 +3,8 @@ import tls from 'node:tls';
 import { connect, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
-import { quick, readText } from './helpers.js';
+import { quick, readText, rejection } from './helpers.js';
+import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 import { TlsPeer } from './tls-peer.js';
 
@@ -26,5 +27,40 @@ for (const event of ['connect', 'secureConnect']) {
     assert.is(await readText(conn, (text) => text.length === 4), 'ping');
   });
 }
+
+const enough = new Error('enough');
+const frozen = Object.freeze(Object.assign(new Error('enough'), { code: 'ENOUGH' }));
+
+for (const [what, reason] of [['an error', enough], ['what is no error', 'enough'], ['an error that cannot be changed', frozen]] as const) {
+  test(`a dialled socket that is destroyed with ${what} before it is ready fails the attempt, and nothing else`, async () => {
+    await using peer = await Peer.start();
+    const dial = (): tls.TLSSocket => {
+      // The peer leaves the handshake unanswered.
+      const socket = tls.connect(peer.port, '127.0.0.1');
+      setImmediate(() => socket.destroy(reason as Error));
+      return socket;
+    };
+    const failed: Error[] = [];
+    const onFailedAttempt = ({ error }: { error: Error }): void => void failed.push(error);
+    const error = await rejection(connect({ dial, retry: { retries: 0, onFailedAttempt } }));
+    assert.is(reason instanceof Error ? error : error.cause, reason);
+    assert.equal(failed, [error]);
+  });
+}
+
+test('a dialled socket that heeds its signal is destroyed by an abort, and is listened to no more', async () => {
+  await using peer = await Peer.start();
+  const controller = new AbortController();
+  let socket!: tls.TLSSocket;
+  const dial = ({ signal }: { signal: AbortSignal }): tls.TLSSocket => {
+    socket = tls.connect(peer.port, '127.0.0.1');
+    signal.addEventListener('abort', () => socket.destroy(signal.reason));
+    setImmediate(() => controller.abort());
+    return socket;
+  };
+  assert.is(await rejection(connect({ dial, signal: controller.signal })), controller.signal.reason);
+  await eventually(() => socket.closed);
+  assert.is(socket.listenerCount('secureConnect'), 0);
+});
 
 test.run();

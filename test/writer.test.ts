@@ -1,0 +1,27 @@
+import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import * as assert from 'uvu/assert';
+import { Deadline } from '../src/deadline.js';
+import { Writer } from '../src/writer.js';
+import { suite } from './suite.js';
+
+const test = suite('writer');
+
+test('a link that is lost before it hears that the system took its bytes is watched no more', async () => {
+  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+  const stalled = new Deadline(1, () => assert.unreachable());
+  let isArmed = false;
+  stalled.arm = () => (isArmed = true);
+  let taken = 0;
+  const onError = (): void => assert.unreachable();
+  const writer = new Writer(socket, { isNetSocket: false, stalled, onTaken: (bytes) => (taken += bytes), onError });
+  writer.write([{ data: 'hello', length: 5 }], () => {});
+  assert.ok(isArmed);
+  socket.destroy();
+  isArmed = false;
+  await turn();
+  assert.is(taken, 5, 'it heard of it');
+  assert.not(isArmed);
+});
+
+test.run();
