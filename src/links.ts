@@ -55,7 +55,12 @@ export class Links<In, Out> {
   async each(live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
     while (!this.#stopped) {
       const outage = this.#outage;
-      const link = await this.#next(outage);
+      const trying = new AbortController();
+      this.#trying = trying;
+      const link = await this.#next(outage, trying.signal);
+      this.#trying = undefined;
+      // It may be called off until the very moment in which its link comes to life.
+      if (trying.signal.aborted) link?.destroy();
       if (link === undefined) continue;
       const wasUp = link.open;
       if (wasUp) await live(link);
@@ -81,11 +86,8 @@ export class Links<In, Out> {
     return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
   }
 
-  /** The next link that comes up, or none if that is called off. p-retry counts, asks its hooks and waits. */
-  async #next(outage: Outage): Promise<LiveLink<In, Out> | undefined> {
-    const trying = new AbortController();
-    const { signal } = trying;
-    this.#trying = trying;
+  /** The next link that comes up, if that is not called off. p-retry counts, asks its hooks and waits. */
+  async #next(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out> | undefined> {
     const started = performance.now();
     let link: LiveLink<In, Out> | undefined;
     const attempt = async (): Promise<LiveLink<In, Out>> => {
@@ -106,11 +108,8 @@ export class Links<In, Out> {
       if (!signal.aborted) throw error;
     } finally {
       outage.spent += performance.now() - started;
-      this.#trying = undefined;
     }
-    if (!signal.aborted) return link;
-    link?.destroy();
-    return undefined;
+    return link;
   }
 
   /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */

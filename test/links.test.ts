@@ -41,4 +41,19 @@ test('aborted at any moment around the one in which a link comes up, it leaves n
   assert.is(peer.links.length, 40);
 });
 
+for (const how of ['end', 'destroy'] as const) {
+  test(`${how}() at any moment around the one in which the next link comes up ends it`, async () => {
+    await using peer = await Peer.start();
+    for (let moment = 0; moment < 40; moment++) {
+      let count = 0;
+      const onLink = (): void => void (++count === 2 && after(moment, () => void conn[how]()));
+      const conn = await connect(peer.port, { ...quick, onLink });
+      const next = conn.reconnect().catch(() => {});
+      const writing = how === 'destroy' ? conn.write('pending').catch(() => {}) : undefined;
+      await Promise.all([conn.closed, next, writing]);
+      await Promise.all(peer.links.map(({ closed }) => closed));
+    }
+  });
+}
+
 test.run();
