@@ -9,6 +9,9 @@ interface Batch<In> extends Run<In> {
 
 /** Little by little, a batch grows up to this many bytes. */
 const JOINED = 64 * 1024;
+/** What a link costs besides its bytes, about. Beyond a margin it counts against the mark, or short-lived links had none. */
+const OVERHEAD = 4 * 1024;
+const MARGIN = 1024 * 1024;
 
 /** How an inbox takes things in. */
 export interface InboxOptions {
@@ -44,6 +47,16 @@ export class Inbox<In, L> {
   /** Somebody reads, or is between two reads. */
   get reading(): boolean {
     return this.slot.owner !== undefined;
+  }
+
+  /** More is unread than the high-water mark allows, in bytes or in links. */
+  get full(): boolean {
+    const { highWaterMark } = this.options;
+    return this.size >= highWaterMark || this.#overhead > highWaterMark + MARGIN;
+  }
+
+  get #overhead(): number {
+    return this.#sections.length * OVERHEAD;
   }
 
   /** Begins what the next link sends. It is the link's alone until it is released. */
@@ -107,8 +120,9 @@ export class Inbox<In, L> {
   /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
     const visited = section.wasUp && this.slot.owner?.visits;
-    // A handshake that fails again and again must not fill the memory with what it left unread.
-    if (!section.wasUp && this.size > this.options.highWaterMark) section.skip();
+    // A handshake that fails again and again must not fill the memory with what it left unread, nor keep the next from
+    // being heard.
+    if (!section.wasUp && (this.full || this.#overhead > MARGIN / 2)) section.skip();
     if (!visited) this.#forget(section);
     this.wake(section);
   }
@@ -169,6 +183,7 @@ export class Inbox<In, L> {
       if (!visited.closed) return undefined;
       if (this.#sections.first === visited) this.#sections.shift();
       this.#visited = undefined;
+      this.resume();
     }
     for (let front = this.#sections.first; front !== undefined && !front.held; front = this.#sections.first) {
       if (front.wasUp) {
@@ -235,8 +250,7 @@ export class Section<In, L> {
 
   /** The source should stop: more is unread than the high-water mark allows, and nobody waits for this link's. */
   get full(): boolean {
-    const { size, options } = this.#inbox;
-    return !this.#dropping && size >= options.highWaterMark && this.#reader?.hungry !== true;
+    return !this.#dropping && this.#inbox.full && this.#reader?.hungry !== true;
   }
 
   push(messages: In[], bytes: number): void {
@@ -299,6 +313,7 @@ export class Section<In, L> {
     if (this.#closed) return;
     this.#held = false;
     this.#closed = true;
+    this.#inbox.options.onDropped(this.#carried);
     this.#inbox.closed(this);
   }
 

@@ -10,7 +10,10 @@ export interface Stats {
   readonly bytesRead: number;
   /** Bytes that the system has taken. */
   readonly bytesWritten: number;
-  /** Bytes received that nobody read or will read. */
+  /**
+   * Bytes received that nobody read or will read. Messages that came together are counted as one: wholly, if some of them
+   * are dropped; not at all, if what came with them could not be read as messages.
+   */
   readonly bytesDiscarded: number;
   /** Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. */
   readonly lastError: Reason | undefined;

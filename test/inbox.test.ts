@@ -492,6 +492,79 @@ test('size: a message counts with all its bytes, those that came in chunks befor
   assert.is(dropped(), 901);
 });
 
+test('bytes that completed no message, and were not counted by the decoder, are lost with their link', () => {
+  const { inbox, dropped } = setup();
+  const section = up(inbox, 'one', 'message');
+  section.push([], 3);
+  section.close();
+  assert.is(dropped(), 3);
+  assert.is(inbox.size, 7);
+});
+
+test('attempts that fail again and again leave little behind, and do not keep the next from being heard', () => {
+  const { inbox, dropped } = setup({ highWaterMark: 2 ** 30 });
+  for (let count = 0; count < 10_000; count++) {
+    const section = inbox.open(`link ${count}`);
+    assert.not(section.full);
+    send(section, 'no');
+    section.close();
+  }
+  assert.ok(inbox.size < 1_000, `${inbox.size} bytes are left`);
+  assert.is(inbox.size + dropped(), 20_000);
+});
+
+test('a row of short links that nobody reads is full some day, though they said little, until somebody reads', async () => {
+  const { inbox, dropped } = setup({ highWaterMark: 100_000 });
+  let count = 0;
+  let last = up(inbox, 'first', 'hello');
+  for (; !last.full; count++) {
+    assert.ok(count < 1_000);
+    last.close();
+    last = up(inbox, 'next', 'hello');
+  }
+  let resumed = false;
+  last.onRoom = () => (resumed = true);
+  await take(inbox.messages(), 2);
+  assert.ok(resumed);
+  assert.is(dropped(), 0);
+});
+
+test('a row of empty links before a reader of links is full some day, until it moves on', async () => {
+  const { inbox } = setup({ highWaterMark: 100_000 });
+  const links = inbox.links();
+  let last = up(inbox, 'first');
+  await links.next();
+  for (let count = 0; !last.full; count++) {
+    assert.ok(count < 1_000);
+    last.close();
+    last = up(inbox, 'next');
+  }
+  let resumed = false;
+  last.onRoom = () => (resumed = true);
+  await links.next();
+  assert.ok(resumed);
+});
+
+test('who has left reads nothing more, of what had come together either', async () => {
+  const { inbox } = setup();
+  send(up(inbox, 'one'), '1', '2', '3');
+  const reader = inbox.messages();
+  assert.is(await next(reader), '1');
+  await reader.return();
+  assert.is(await next(reader), 'done');
+  assert.is(await next(inbox.messages()), '2');
+});
+
+test("a link's own reader comes before the connection's", async () => {
+  const { inbox } = setup();
+  const section = inbox.open('one');
+  const own = next(inbox.messagesOf(section));
+  const other = next(inbox.messages());
+  section.release();
+  send(section, '1', '2');
+  assert.equal(await Promise.all([own, other]), ['1', '2']);
+});
+
 test('size: what a lost link left unfinished does not count', async () => {
   const { inbox } = setup();
   const section = up(inbox, 'a', '1');
