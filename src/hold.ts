@@ -59,6 +59,10 @@ export class Hold {
       if (!this.#refed) this.#socket?.unref?.();
     };
     follow();
+    // Not every stream can be asked later whether it is closed.
+    socket.once('close', () => {
+      if (this.#socket === socket) this.#socket = undefined;
+    });
     // At each of several addresses Node makes a new handle, which is ref'd.
     socket.on('connectionAttempt', follow);
   }

@@ -112,8 +112,8 @@ export class Writer {
     this.#options.stalled?.arm();
     this.#socket.write(slice.bytes, (error) => {
       if (error) return this.#options.onError(error);
-      // Progress counts when it is made, however long its confirmation takes a breath.
-      this.#options.stalled?.arm();
+      // Progress counts when it is made, however long its confirmation takes a breath; a lost link is watched no more.
+      if (!this.#socket.destroyed) this.#options.stalled?.arm();
       this.#confirm((bytes) => {
         this.#slices.shift();
         this.#writeSlice();

@@ -165,8 +165,23 @@ const up: Place = {
   retries: 0,
   faces: 'a link',
   async reach(peer, options) {
-    const scene = await born(() => connect(peer.port, options));
+    const scene = await born(() => connect(options.dial ? options : { port: peer.port, ...options }));
     return { ...scene, link: await peer.nextLink() };
+  },
+};
+
+/** Over a socket that is destroyed some time before it is closed. */
+const lingering: Place = {
+  ...up,
+  name: 'up, over a socket that takes its time to close',
+  reach(peer, options) {
+    const dial = (): net.Socket => {
+      const socket = toPeer(peer)();
+      const destroy = socket._destroy.bind(socket);
+      socket._destroy = (error, callback) => void setTimeout(() => destroy(error, callback), 2);
+      return socket;
+    };
+    return up.reach(peer, { ...options, dial });
   },
 };
 
@@ -210,6 +225,7 @@ export const states: readonly State[] = [
   ...down.map((place) => ({ ...place, name: `${place.name}, with a backlog`, writes: backlog, isEnding: false })),
   ...down.map((place) => ({ ...place, name: `${place.name}, ending with a backlog`, writes: backlog, isEnding: true })),
   { ...up, name: 'up and idle', writes: [], isEnding: false },
+  { ...lingering, writes: [], isEnding: false },
   { ...stuck, writes: much, isEnding: false },
   { ...stuck, name: `${stuck.name}, ending with a backlog`, writes: much, isEnding: true },
   { ...busy, writes: much, isEnding: false },

@@ -1,5 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Connection, connect, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, record, rejection } from './helpers.js';
@@ -50,6 +52,42 @@ test('end() keeps for a later reader what had come before it', async () => {
   await eventually(() => conn.stats.bytesRead === 5);
   await conn.end();
   assert.is(await readText(conn, () => false), 'early');
+});
+
+for (const how of ['end', 'destroy'] as const) {
+  test(`${how}() is over when the last socket is closed, however long that takes`, async () => {
+    let isShut = false;
+    const destroy = (error: Error | null, callback: (error: Error | null) => void): void => {
+      setTimeout(() => {
+        isShut = true;
+        callback(error);
+      }, 30);
+    };
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback(), destroy });
+    stream.once('finish', () => stream.push(null));
+    const conn = await connect({ dial: () => stream });
+    void conn[how]();
+    await conn.closed;
+    assert.ok(isShut);
+  });
+}
+
+test('closeTimeout counts from the goodbye, which waits for what the link itself still writes', async () => {
+  const closeTimeout = 150;
+  await using peer = await Peer.start({ halfOpen: true });
+  const conn = await connect(peer.port, { closeTimeout });
+  const link = (await conn.links().next()).value!;
+  const far = await peer.nextLink();
+  far.pause();
+  link.write(Buffer.alloc(16 * 1024 * 1024)).catch(() => {});
+  const ended = conn.end();
+  await sleep(closeTimeout / 2);
+  far.resume();
+  await far.ended;
+  const goodbye = performance.now();
+  await ended;
+  // From the goodbye's arrival, not its departure; and less than what is left of the time if it had counted from `end()`.
+  assert.ok(performance.now() - goodbye > closeTimeout * 0.8);
 });
 
 test('end() waits no longer than closeTimeout for a peer that says nothing', async () => {

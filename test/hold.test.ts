@@ -76,6 +76,16 @@ test('is released when its socket is closed, which may take a while after it was
   await released;
 });
 
+test('is released when its socket was closed long ago, also where the socket cannot be asked', async () => {
+  const hold = new Hold();
+  const { socket, close } = stream();
+  Object.defineProperty(socket, 'closed', { value: undefined });
+  hold.track(socket);
+  close();
+  await once(socket.destroy(), 'close');
+  assert.not(await isPending(hold.release(60_000)));
+});
+
 test('waits no longer than it is told for a socket that is never closed', async () => {
   const before = await timers();
   const hold = new Hold();
