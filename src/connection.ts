@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import * as check from './check.js';
 import { bytes, encode } from './codecs.js';
 import { Dialer } from './dial.js';
@@ -26,6 +27,9 @@ export interface WriteOptions {
   /** Aborting takes the write back, as long as it has not begun: its promise rejects with `signal.reason`. */
   signal?: AbortSignal;
 }
+
+/** Of so many writes that are refused, one hears of it in the next turn of the event loop. */
+const REFUSALS = 32;
 
 /** How a connection ended. */
 type Outcome = 'clean' | { readonly error: unknown };
@@ -89,6 +93,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** Set once, when it is decided how all this ends. */
   #outcome: Outcome | undefined;
   #stream: Duplex | undefined;
+  #refusals = 0;
 
   /** @internal Connections are made by `connect()`. */
   constructor(settings: Settings<In, Out>) {
@@ -232,8 +237,14 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
       return this.#push(message, options);
     } catch (error) {
       tellRefusal(error);
-      return rejected(error);
+      return this.#refuse(error);
     }
+  }
+
+  /** A loop of awaited writes that are refused must let the event loop turn, too, or nothing would ever make room. */
+  #refuse(error: unknown): Promise<never> {
+    this.#refusals += 1;
+    return this.#refusals % REFUSALS === 0 ? handled(turn().then(() => rejected(error))) : rejected(error);
   }
 
   #push(message: Out, options?: WriteOptions): Promise<void> {

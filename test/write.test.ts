@@ -24,6 +24,17 @@ test('goes out in order, and settles when it is flushed', async () => {
   assert.is(conn.stats.bytesWritten, 10);
 });
 
+test('a loop of awaited writes that are refused lets the event loop turn', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, '127.0.0.1', { maxBufferedAmount: 4 });
+  let turned = false;
+  setImmediate(() => (turned = true));
+  for (let count = 0; !turned; count++) {
+    assert.ok(count < 1_000);
+    assert.is(await codeOf(conn.write('hello')), 'ERR_RECON_BUFFER_FULL');
+  }
+});
+
 test('waits while the link is down, and new writes never overtake queued ones', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, quick);
