@@ -83,8 +83,22 @@ function isPossible({ faces }: State, way: Way): boolean {
 /** What a promise was rejected with, if it was. */
 const fate = (promise: Promise<unknown>): Promise<any> => promise.then(() => undefined, (error: unknown) => error);
 
-/** Brings a connection into the state, ends it, and looks at what has become of everything. */
+/** On a busy machine, a wait may be over before anything could be done in it. */
+class TooLate extends Error {}
+
+/** Looks at a cell, again and again if it must. */
 async function check(state: State, chosen: readonly Way[]): Promise<void> {
+  for (;;) {
+    try {
+      return await checkOnce(state, chosen);
+    } catch (error) {
+      if (!(error instanceof TooLate)) throw error;
+    }
+  }
+}
+
+/** Brings a connection into the state, ends it, and looks at what has become of everything. */
+async function checkOnce(state: State, chosen: readonly Way[]): Promise<void> {
   const before = new Set(handles.keys());
   {
     await using peer = await Peer.start({ halfOpen: state.halfOpen ?? false });
@@ -110,6 +124,11 @@ async function checkScene(state: State, chosen: readonly Way[], cell: Cell): Pro
   if (state.isEnding) ends.push(conn.end());
   assert.ok(await isPending(over));
 
+  if (state.faces === 'nothing' && conn.stats.attempts > 1) {
+    conn.destroy();
+    await over;
+    throw new TooLate();
+  }
   for (const way of chosen) ways[way](cell);
   const outcome = outcomeOf(state, chosen);
   if (outcome === 'alive') {

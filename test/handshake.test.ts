@@ -1,6 +1,6 @@
-import { connect, lines } from 'recon';
+import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
-import { codeOf, next, quick, rejection } from './helpers.js';
+import { codeOf, isPending, next, quick, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -25,6 +25,41 @@ test('onLink talks in messages, on every link, and what it does not read goes to
   }
   assert.equal(replies, ['1+OK', '2+OK']);
   assert.equal(read, ['news', 'news']);
+});
+
+test('a link.write() that the system has not taken rejects when the link is lost', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port);
+  const link = (await conn.links().next()).value!;
+  (await peer.nextLink()).pause();
+  const written = link.write(Buffer.alloc(32 * 1024 * 1024));
+  assert.ok(await isPending(written));
+  conn.destroy();
+  assert.is(await codeOf(written), 'ERR_RECON_DROPPED');
+});
+
+test('link.write() settles in order, also when that takes more than a turn of the event loop', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  const link = (await conn.links().next()).value!;
+  const order: number[] = [];
+  const numbers = Array.from({ length: 100 }, (_, n) => n);
+  await Promise.all(numbers.map((n) => link.write('x').then(() => order.push(n))));
+  assert.equal(order, numbers);
+});
+
+test('the link of an attempt that failed tells why, to who holds on to it', async () => {
+  await using peer = await Peer.start();
+  const failure = new Error('no');
+  for (const fate of [() => Promise.reject<void>(failure), () => new Promise<void>(() => {})]) {
+    let link: Link | undefined;
+    const onLink = (given: Link): Promise<void> => {
+      link = given;
+      return fate();
+    };
+    const error = await rejection(connect({ port: peer.port, retry: { retries: 0 }, connectTimeout: 20, onLink }));
+    assert.is(link!.reason, error);
+  }
 });
 
 test('link.read() and link.write() reject with ERR_RECON_DROPPED when the link is lost', async () => {

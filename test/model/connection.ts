@@ -129,6 +129,7 @@ export class ConnectionModel {
     this.out.isClosed = true;
     this.#farewell = farewell;
     this.#end = { settled: 'pending' };
+    if (this.#isFlushed) this.out.take(0);
     return this.#end;
   }
 

@@ -12,7 +12,7 @@ import { suite } from '../suite.js';
 const test = suite('model');
 
 /** How many lives each test goes through: `LIVES=20000` for more. */
-const LIVES = Number(process.env['LIVES'] ?? 500);
+const LIVES = Number(process.env['LIVES'] ?? 2_000);
 
 function anyOptions(isWhole: boolean): ModelOptions {
   const inLines = random.chance(0.3);
