@@ -244,7 +244,12 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** A loop of awaited writes that are refused must let the event loop turn, too, or nothing would ever make room. */
   #refuse(error: unknown): Promise<never> {
     this.#refusals += 1;
-    return this.#refusals % REFUSALS === 0 ? handled(turn().then(() => rejected(error))) : rejected(error);
+    if (this.#refusals % REFUSALS !== 0) return rejected(error);
+    const told = turn().then(() => {
+      if ((error as Reason).code === 'ERR_RECON_BUFFER_FULL') this.#outbox.refusedLate();
+      throw error;
+    });
+    return handled(told);
   }
 
   #push(message: Out, options?: WriteOptions): Promise<void> {

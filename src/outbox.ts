@@ -132,6 +132,13 @@ export class Outbox {
     return batch.settled.promise;
   }
 
+  /** Somebody learns only now that there was no room, and waits for `drain`, which may have been told meanwhile. */
+  refusedLate(): void {
+    if (this.closed) return;
+    this.#backlog = true;
+    this.#settled();
+  }
+
   /** A link is up: flushes to it until it is detached. */
   attach(sink: Sink): void {
     let confirmed = 0;

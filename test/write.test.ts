@@ -35,6 +35,17 @@ test('a loop of awaited writes that are refused lets the event loop turn', async
   }
 });
 
+test('a drain follows each refusal, though some are told in the next turn of the event loop', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, '127.0.0.1', { maxBufferedAmount: 4 });
+  for (let round = 0; round < 100; round++) {
+    void conn.write('1234');
+    const refused = conn.write('5');
+    assert.is(await codeOf(refused), 'ERR_RECON_BUFFER_FULL');
+    await next(conn, 'drain');
+  }
+});
+
 test('waits while the link is down, and new writes never overtake queued ones', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, quick);
