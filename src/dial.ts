@@ -201,7 +201,7 @@ function explained(error: unknown, peer: string): unknown {
   const { message, code, syscall } = error as NodeJS.ErrnoException;
   if (typeof code !== 'string') return error;
   if (error instanceof AggregateError && message === '') {
-    return retold(error, error.errors.map((part: Error) => part.message).join('; '));
+    return retold(error, error.errors.map((part?: Error) => part?.message).join('; '));
   }
   if (syscall === 'connect' || syscall === 'getaddrinfo') return error;
   if (/^(ERR_SSL_|EPROTO)|before secure/.test(`${code} ${message}`)) return retold(error, `${peer} may not speak TLS: ${message.trim()}`);

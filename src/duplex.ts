@@ -19,15 +19,12 @@ export interface StreamOptions {
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
 export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode, unread }: StreamOptions): Duplex {
   const reader = connection[Symbol.asyncIterator]();
-  let isRead = false;
-  let isWritten = false;
 
   const stream = new Duplex({
     objectMode,
     // It asks for more only once what it has is taken: a failure must not overtake what was received before it.
     readableHighWaterMark: 1,
     read() {
-      isRead = true;
       reader.next().then(
         ({ done, value }) => {
           if (!done && (value === null || value === undefined)) this.destroy(noNull());
@@ -37,7 +34,6 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
       );
     },
     write(message: Out, _encoding, callback) {
-      isWritten = true;
       connection.write(message).then(() => callback(), callback);
     },
     final(callback) {
@@ -52,15 +48,12 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
     },
   });
 
-  stream.once('pipe', () => (isWritten = true));
   // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once, unless
-  // something is left to be read. But who only writes must learn of a failure: what is unread is left to the connection's own
-  // readers.
+  // something is left to be read.
   const onClosed = (error?: Error): void => {
-    const isLeft = unread() > 0 && !(error && isWritten);
-    const mayRead = isRead || stream.readableFlowing !== null || isLeft;
-    if (mayRead && (error || stream.writableEnded)) return;
-    if (mayRead && !stream.readableEnded) stream.once('end', () => stream.destroy());
+    const isRead = stream.readableFlowing !== null || unread() > 0;
+    if (isRead && (error || stream.writableEnded)) return;
+    if (isRead && !stream.readableEnded) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
     else stream.destroy(error);
   };

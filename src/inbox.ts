@@ -32,6 +32,8 @@ export interface InboxOptions {
 export class Inbox<In, L> {
   /** Bytes received and not read. */
   size = 0;
+  /** Links of which something was not read. */
+  unreadLinks = 0;
   readonly options: InboxOptions;
   readonly slot = new Slot();
   /** Oldest first. Only the last may still be open. */
@@ -49,14 +51,14 @@ export class Inbox<In, L> {
     return this.slot.owner !== undefined;
   }
 
-  /** More is unread than the high-water mark allows, in bytes or in links. */
+  /** More is unread than the high-water mark allows, in bytes or in links of which there are some. */
   get full(): boolean {
     const { highWaterMark } = this.options;
     return this.size >= highWaterMark || this.#overhead > highWaterMark + MARGIN;
   }
 
   get #overhead(): number {
-    return this.#sections.length * OVERHEAD;
+    return this.unreadLinks * OVERHEAD;
   }
 
   /** Begins what the next link sends. It is the link's alone until it is released. */
@@ -183,7 +185,6 @@ export class Inbox<In, L> {
       if (!visited.closed) return undefined;
       if (this.#sections.first === visited) this.#sections.shift();
       this.#visited = undefined;
-      this.resume();
     }
     for (let front = this.#sections.first; front !== undefined && !front.held; front = this.#sections.first) {
       if (front.wasUp) {
@@ -260,6 +261,7 @@ export class Section<In, L> {
       this.#carried += bytes;
       if (messages.length === 0) return;
       this.#inbox.size += this.#carried;
+      if (this.empty) this.#inbox.unreadLinks += 1;
       if (!this.#join(messages, this.#carried)) this.#batches.push({ messages, bytes: this.#carried, read: 0 });
       this.#carried = 0;
       this.#inbox.wake(this);
@@ -298,6 +300,7 @@ export class Section<In, L> {
 
   /** Drops what is unread, and what comes. */
   skip(): void {
+    if (!this.empty) this.#inbox.unreadLinks -= 1;
     for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
       this.#inbox.options.onDropped(batch.bytes);
       this.#inbox.size -= batch.bytes;
@@ -344,6 +347,7 @@ export class Section<In, L> {
   #finished(batch: Batch<In>): void {
     this.#batches.shift();
     this.#inbox.size -= batch.bytes;
+    if (this.empty) this.#inbox.unreadLinks -= 1;
     this.#inbox.roomier();
   }
 

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
@@ -124,7 +125,7 @@ export class Links<In, Out> {
     } catch (error) {
       if (signal.aborted) return undefined as never;
       counters.lastError = error as Reason;
-      throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${String(error)}`, { cause: error });
+      throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
     }
   }
 
