@@ -246,7 +246,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#refusals += 1;
     if (this.#refusals % REFUSALS !== 0) return rejected(error);
     const told = turn().then(() => {
-      if ((error as Reason).code === 'ERR_RECON_BUFFER_FULL') this.#outbox.refusedLate();
+      if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#outbox.refusedLate();
       throw error;
     });
     return handled(told);

@@ -35,6 +35,12 @@ test('a loop of awaited writes that are refused lets the event loop turn', async
   }
 });
 
+test('who aborts for whatever reason is told that very reason', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  for (let count = 0; count < 40; count++) assert.is(await rejection(conn.write('x', { signal: AbortSignal.abort(null) })), null);
+});
+
 test('a drain follows each refusal, though some are told in the next turn of the event loop', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, '127.0.0.1', { maxBufferedAmount: 4 });
