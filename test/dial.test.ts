@@ -48,6 +48,18 @@ for (const [what, reason] of [['an error', enough], ['what is no error', 'enough
   });
 }
 
+test('a dialled socket that is closed without a word before it is ready fails the attempt', async () => {
+  await using peer = await Peer.start();
+  const dial = (): tls.TLSSocket => {
+    const socket = tls.connect(peer.port, '127.0.0.1');
+    setImmediate(() => socket.destroy());
+    return socket;
+  };
+  const error = await rejection(connect({ dial, retry: { retries: 0 } }));
+  assert.is(error.code, 'ERR_RECON_DROPPED');
+  assert.match(error.message, 'closed while it was connecting');
+});
+
 test('a dialled socket that heeds its signal is destroyed by an abort, and is listened to no more', async () => {
   await using peer = await Peer.start();
   const controller = new AbortController();
