@@ -75,7 +75,6 @@ export interface DialSettings {
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
   readonly keepAliveInitialDelay: number;
-  readonly highWaterMark: number;
 }
 
 /** @internal Dials the endpoints in turn, or whatever `dial` brings. */
@@ -84,7 +83,7 @@ export class Dialer {
   readonly #track: (socket: Duplex) => void;
   /** The newest TLS session of each endpoint, to be resumed when it is dialled again. */
   readonly #sessions = new Map<Endpoint, Buffer>();
-  readonly #slab: Slab;
+  readonly #slab = new Slab();
   #turn = 0;
   /** Whom it is dialling, or has dialled last, in words. */
   peer = '';
@@ -93,7 +92,6 @@ export class Dialer {
   constructor(settings: DialSettings, track: (socket: Duplex) => void) {
     this.#settings = settings;
     this.#track = track;
-    this.#slab = new Slab(settings.highWaterMark);
   }
 
   /** Brings one transport that is ready, or throws. Whatever becomes of the dial, no socket is left behind. */

@@ -19,13 +19,11 @@ export interface Source {
 
 /**
  * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So an idle
- * connection holds on to little, and a busy one allocates seldom; larger ones than these are slower, since they leave the
- * processor's cache before they are used. Half of the high-water mark is a limit too: a read may go past the mark by a slab.
+ * connection holds on to little, and a busy one allocates seldom. Larger ones are slower: they leave the processor's cache
+ * before they are used.
  */
 const LEAST_SLAB = 4 * 1024;
-const LARGEST_SLAB = 128 * 1024;
-/** Whatever the high-water mark is. */
-const LEAST_LARGEST = 64 * 1024;
+const LARGEST_SLAB = 64 * 1024;
 /** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
 const WORTH = 1 / 8;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
@@ -41,11 +39,6 @@ export class Slab {
   #bytes = NONE;
   #used = 0;
   #nextSize = LEAST_SLAB;
-  readonly #largest: number;
-
-  constructor(highWaterMark: number) {
-    this.#largest = Math.max(LEAST_LARGEST, Math.min(Math.floor(highWaterMark / 2), LARGEST_SLAB));
-  }
 
   /** What is free, and at least enough. */
   room(enough = this.#nextSize * WORTH): Buffer {
@@ -61,7 +54,7 @@ export class Slab {
 
   /** Uses so many bytes of the room. */
   take(length: number): Buffer {
-    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, Math.floor(this.#nextSize / 2)), this.#largest);
+    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, this.#nextSize / 2), LARGEST_SLAB);
     this.#used += length;
     return this.#bytes.subarray(this.#used - length, this.#used);
   }

@@ -20,7 +20,7 @@ function receiver(wanted = true): { readonly got: string[]; readonly receive: (c
 /** A source of a socket's bytes, and the way in which Node hands it some. */
 function slabSource(): { readonly socket: Socket; readonly source: SlabSource; readonly arrive: (text: string) => boolean } {
   const socket = new Socket();
-  const source = new SlabSource(new Slab(1024)).of(socket);
+  const source = new SlabSource(new Slab()).of(socket);
   const { buffer, callback } = source.onread;
   const arrive = (text: string): boolean => {
     const room = (buffer as () => Buffer)();
@@ -53,7 +53,7 @@ test('a socket stops when what it brought early is too much, or nothing is wante
 
 test('a slab grows with what is read, little by little shrinks, and lies side by side', () => {
   const KiB = 1024;
-  const slab = new Slab(1024 * KiB);
+  const slab = new Slab();
   /** Reads so much, and tells how large the slab was. */
   const read = (length: number): number => slab.take(Math.min(length, slab.room().length)).buffer.byteLength / KiB;
   assert.is(read(100), 4, 'an idle connection holds on to no more than this');
@@ -63,23 +63,15 @@ test('a slab grows with what is read, little by little shrinks, and lies side by
   const [first, second] = [slab.take(10), slab.take(10)];
   assert.is(first.byteOffset + first.length, second.byteOffset);
   for (let count = 0; count < 4; count++) read(Infinity);
-  assert.is(read(100), 128);
+  assert.is(read(100), 64);
   for (let count = 0; count < 2_000; count++) read(100);
   assert.is(read(100), 4);
-});
-
-test('half of the high-water mark bounds a slab, but for 64 KiB that it may always be', () => {
-  for (const [highWaterMark, largest] of [[1, 65_536], [200_000, 100_000], [2 ** 30, 131_072]] as const) {
-    const slab = new Slab(highWaterMark);
-    for (let count = 0; count < 10; count++) slab.take(slab.room().length);
-    assert.is(slab.room().length, largest);
-  }
 });
 
 test('a stream that has an encoding brings the same bytes', async () => {
   const stream = new PassThrough({ encoding: 'utf8' });
   const { got, receive } = receiver();
-  new StreamSource(stream, new Slab(1024)).start(receive, true);
+  new StreamSource(stream, new Slab()).start(receive, true);
   stream.write(Buffer.from('grüß').subarray(0, 3));
   stream.write(Buffer.from('grüß').subarray(3));
   await turn();
@@ -89,7 +81,7 @@ test('a stream that has an encoding brings the same bytes', async () => {
 test('a stream waits until it is resumed, when nothing is wanted at once', async () => {
   const stream = new PassThrough();
   const { got, receive } = receiver();
-  const source = new StreamSource(stream, new Slab(1024));
+  const source = new StreamSource(stream, new Slab());
   stream.write('hello');
   source.start(receive, false);
   await turn();
@@ -103,7 +95,7 @@ test('a stream of anything but bytes is destroyed with an error that says so', a
   const stream = new Duplex({ objectMode: true, read() {}, write: (_message, _encoding, callback) => callback() });
   const failed = new Promise<Error>((resolve) => stream.once('error', resolve));
   const { got, receive } = receiver();
-  new StreamSource(stream, new Slab(1024)).start(receive, true);
+  new StreamSource(stream, new Slab()).start(receive, true);
   stream.push({ not: 'bytes' });
   const error = await failed;
   assert.equal(got, []);
