@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as check from './check.js';
-import { bytes, encode } from './codecs.js';
+import { bytes, encode } from './codec.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';

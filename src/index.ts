@@ -1,5 +1,6 @@
 export type { Endpoint } from './address.js';
-export { type Codec, type Decoder, jsonLines, lengthPrefixed, type LengthPrefix, lines, type MaxLength, text } from './codecs.js';
+export type { Codec, Decoder } from './codec.js';
+export { jsonLines, lengthPrefixed, type LengthPrefix, lines, type MaxLength, text } from './codecs.js';
 export { connect } from './connect.js';
 export type { Connection, ReadyState, WriteOptions } from './connection.js';
 export type { Dial, DialContext } from './dial.js';

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { type Codec, decode, type Decoder, encode } from './codecs.js';
+import { type Codec, decode, type Decoder, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, type Reason, ReconError } from './errors.js';

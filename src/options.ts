@@ -1,6 +1,6 @@
 import type { Options as PRetryOptions } from 'p-retry';
 import type { Endpoint } from './address.js';
-import type { Codec } from './codecs.js';
+import type { Codec } from './codec.js';
 import type { Dial } from './dial.js';
 import type { Heartbeat, Link } from './link.js';
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { type Endpoint, isHost, parseAddress } from './address.js';
 import * as check from './check.js';
-import { bytes, type Codec, encode } from './codecs.js';
+import { bytes, type Codec, encode } from './codec.js';
 import { checkTls, type DialSettings } from './dial.js';
 import type { Heartbeat, LinkSettings } from './link.js';
 import type { ConnectOptions, OnLink, RetryOptions } from './options.js';

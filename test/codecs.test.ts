@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import * as assert from 'uvu/assert';
-import { type Codec, decode, type Decoder, encode, jsonLines, lengthPrefixed, lines, text } from '../src/codecs.js';
+import { type Codec, decode, type Decoder, encode } from '../src/codec.js';
+import { jsonLines, lengthPrefixed, lines, text } from '../src/codecs.js';
 import { ReconError } from '../src/errors.js';
 import { held } from './memory.js';
 import * as random from './random.js';

@@ -1,6 +1,7 @@
 import * as assert from 'uvu/assert';
 import type { Endpoint } from '../src/address.js';
-import { bytes, lines } from '../src/codecs.js';
+import { bytes } from '../src/codec.js';
+import { lines } from '../src/codecs.js';
 import type { ConnectOptions } from '../src/options.js';
 import { settle } from '../src/settings.js';
 import { suite } from './suite.js';

@@ -1,4 +1,4 @@
-import { type Codec, decode, type Decoder, encode } from '../../src/codecs.js';
+import { type Codec, decode, type Decoder, encode } from '../../src/codec.js';
 import { Inbox, type Section } from '../../src/inbox.js';
 import { Outbox, type Part, type Sink } from '../../src/outbox.js';
 import { rejected } from '../../src/promises.js';

@@ -1,5 +1,5 @@
 import { lines } from 'recon';
-import { bytes, type Codec } from '../../src/codecs.js';
+import { bytes, type Codec } from '../../src/codec.js';
 import type { ModelOptions } from './connection.js';
 
 /** How a link takes what it is handed: when the test says so; at once; or at once as it seems, and later in truth. */
