@@ -1,13 +1,10 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Place, type Spot } from './place.js';
 
 /** What a server of the tests can be told. */
-export interface PeerOptions {
-  port?: number;
-  host?: string;
-  /** A Unix socket's path instead. */
-  path?: string;
+export interface PeerOptions extends Spot {
   /** Doesn't answer a goodbye with its own: `link.end()` does. */
   halfOpen?: boolean;
   /** Sends back what it gets. */
@@ -19,15 +16,18 @@ export interface PeerOptions {
 /** A server on loopback whose every step can be awaited: links as they come, bytes, ends. */
 export class Peer implements AsyncDisposable {
   readonly links: PeerLink[] = [];
-  port = 0;
   readonly #options: PeerOptions;
-  #server: net.Server | undefined;
+  readonly #place: Place;
   #taken = 0;
   #waiting: ((link: PeerLink) => void)[] = [];
 
   private constructor(options: PeerOptions) {
     this.#options = options;
-    this.port = options.port ?? 0;
+    this.#place = new Place(options);
+  }
+
+  get port(): number {
+    return this.#place.port;
   }
 
   static async start(options: PeerOptions = {}): Promise<Peer> {
@@ -36,7 +36,7 @@ export class Peer implements AsyncDisposable {
     return peer;
   }
 
-  /** A port on which nobody listens. */
+  /** A port on which nobody listens, as long as this process lives. */
   static async freePort(): Promise<number> {
     const peer = await Peer.start();
     await peer.stop();
@@ -45,28 +45,22 @@ export class Peer implements AsyncDisposable {
 
   /** Listens (again), on the same port as before. */
   async start(): Promise<void> {
-    const { host = '127.0.0.1', path, onLink, echo, halfOpen = false } = this.#options;
-    this.#server = net.createServer({ allowHalfOpen: halfOpen }, (socket) => {
+    const { onLink, echo, halfOpen = false } = this.#options;
+    const server = net.createServer({ allowHalfOpen: halfOpen }, (socket) => {
       const link = new PeerLink(socket);
       this.links.push(link);
       if (echo) socket.on('data', (chunk) => socket.write(chunk));
       onLink?.(link);
       this.#serve();
     });
-    this.#server.listen(path === undefined ? { port: this.port, host } : { path });
-    await once(this.#server, 'listening');
-    if (path === undefined) this.port = (this.#server.address() as net.AddressInfo).port;
+    await this.#place.take(server);
   }
 
   /** Listens no more, and resets all its links. */
   async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = undefined;
-    if (!server) return;
-    const closed = once(server, 'close');
-    server.close();
+    const left = this.#place.leave();
     for (const link of this.links) link.socket.destroy();
-    await closed;
+    await left;
   }
 
   /** The next link, in the order in which they are accepted. */
@@ -78,7 +72,9 @@ export class Peer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    const gone = this.#place[Symbol.asyncDispose]();
+    for (const link of this.links) link.socket.destroy();
+    await gone;
   }
 
   #serve(): void {

@@ -1,13 +1,10 @@
-import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Certificate } from './certificates.js';
 import { PeerLink } from './peer.js';
+import { Place, type Spot } from './place.js';
 
-export interface TlsPeerOptions extends tls.TlsOptions {
-  host?: string;
-  /** A Unix socket's path instead. */
-  path?: string;
+export interface TlsPeerOptions extends tls.TlsOptions, Spot {
   /** Sends back what it gets. */
   echo?: boolean;
   /** Called with each link as its handshake is done. */
@@ -21,14 +18,19 @@ export type TlsPeerLink = PeerLink & { readonly socket: tls.TLSSocket };
 export class TlsPeer implements AsyncDisposable {
   readonly links: TlsPeerLink[] = [];
   readonly connections: net.Socket[] = [];
-  port = 0;
   readonly #options: TlsPeerOptions;
+  readonly #place: Place;
   #server: tls.Server | undefined;
   #taken = 0;
   #waiting: ((link: TlsPeerLink) => void)[] = [];
 
   private constructor(options: TlsPeerOptions) {
     this.#options = options;
+    this.#place = new Place(options);
+  }
+
+  get port(): number {
+    return this.#place.port;
   }
 
   static async start(options: TlsPeerOptions): Promise<TlsPeer> {
@@ -39,7 +41,7 @@ export class TlsPeer implements AsyncDisposable {
 
   /** Listens (again), on the same port as before. */
   async start(): Promise<void> {
-    const { host = '127.0.0.1', path, echo, onLink, ...options } = this.#options;
+    const { echo, onLink, ...options } = this.#options;
     const server = tls.createServer(options, (socket) => {
       const link = new PeerLink(socket) as TlsPeerLink;
       this.links.push(link);
@@ -51,10 +53,8 @@ export class TlsPeer implements AsyncDisposable {
     });
     server.on('connection', (socket: net.Socket) => this.connections.push(socket));
     server.on('tlsClientError', () => {});
-    server.listen(path === undefined ? { port: this.port, host } : { path });
-    await once(server, 'listening');
+    await this.#place.take(server);
     this.#server = server;
-    if (path === undefined) this.port = (server.address() as net.AddressInfo).port;
   }
 
   /** Shows another certificate from now on. Sessions begun under the one before are not resumed. */
@@ -75,17 +75,19 @@ export class TlsPeer implements AsyncDisposable {
 
   /** Listens no more, and drops all that it has. */
   async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = undefined;
-    if (!server) return;
-    const closed = once(server, 'close');
-    server.close();
-    for (const { socket } of this.links) socket.destroy();
-    for (const socket of this.connections) socket.destroy();
-    await closed;
+    const left = this.#place.leave();
+    this.#drop();
+    await left;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
+    const gone = this.#place[Symbol.asyncDispose]();
+    this.#drop();
+    await gone;
+  }
+
+  #drop(): void {
+    for (const { socket } of this.links) socket.destroy();
+    for (const socket of this.connections) socket.destroy();
   }
 }

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, record, rejection } from './helpers.js';
-import { eventually, Peer } from './peer.js';
+import { eventually, Peer, type PeerLink } from './peer.js';
 import { suite } from './suite.js';
 
 const test = suite('write');
@@ -69,10 +69,16 @@ test('waits while the link is down, and new writes never overtake queued ones', 
 });
 
 test('the scenario of the ancestor: what the first server said is written to the second', async () => {
-  const port = await Peer.freePort();
+  const greet = async (link: PeerLink): Promise<void> => {
+    if (peer.links.length > 1) return link.send('end');
+    await link.send('pow!');
+    link.socket.destroy();
+  };
+  await using peer = await Peer.start({ onLink: (link) => void greet(link) });
+  await peer.stop();
   const sockets: unknown[] = [];
-  const connecting = connect(port, '127.0.0.1', (link) => sockets.push(link.socket));
-  await using one = await Peer.start({ port, onLink: (link) => void link.send('pow!').then(() => link.socket.destroy()) });
+  const connecting = connect(peer.port, '127.0.0.1', (link) => sockets.push(link.socket));
+  await peer.start();
   await using conn = await connecting;
   const told = record(conn);
   const read: string[] = [];
@@ -84,10 +90,10 @@ test('the scenario of the ancestor: what the first server said is written to the
     }
   })();
   await next(conn, 'drop');
-  await one.stop();
-  await using two = await Peer.start({ port, onLink: (link) => void link.send('end') });
+  await peer.stop();
+  await peer.start();
   await reading;
-  const link = await two.nextLink();
+  const link = peer.links[1]!;
   await link.until('end');
   assert.equal(read, ['pow!', 'end']);
   assert.ok('pow!end'.endsWith(link.text), link.text);
