@@ -113,10 +113,6 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
       context: { settings, inbox: this.#inbox, counters: this.#counters },
       onRetry: (retry) => this.#tell('retry', retry),
     });
-    this.#outbox.finished.then(
-      () => this.#goodbye(),
-      () => {},
-    );
     if (settings.signal) {
       // One signal may well end many connections: that is no leak to be warned of.
       setMaxListeners(0, settings.signal);
@@ -276,10 +272,14 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     } catch (error) {
       return rejected(error);
     }
-    this.#outbox.close();
+    const flushed = this.#outbox.close();
+    flushed.then(
+      () => this.#goodbye(),
+      () => {},
+    );
     const ended = async (): Promise<void> => {
       await this.closed;
-      await this.#outbox.finished;
+      await flushed;
       await written;
     };
     this.#ending = handled(ended());

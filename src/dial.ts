@@ -77,12 +77,13 @@ export interface DialSettings {
   readonly keepAliveInitialDelay: number;
 }
 
+/** The newest TLS session of each endpoint, to be resumed when it is dialled again. Every connection has endpoints of its own. */
+const sessions = new WeakMap<Endpoint, Buffer>();
+
 /** @internal Dials the endpoints in turn, or whatever `dial` brings. */
 export class Dialer {
   readonly #settings: DialSettings;
   readonly #track: (socket: Duplex) => void;
-  /** The newest TLS session of each endpoint, to be resumed when it is dialled again. */
-  readonly #sessions = new Map<Endpoint, Buffer>();
   readonly #slab = new Slab();
   #turn = 0;
   /** Whom it is dialling, or has dialled last, in words. */
@@ -136,14 +137,14 @@ export class Dialer {
 
     const given = Object.entries(tls === true ? {} : tls).filter(([, value]) => value !== undefined);
     const servername = path === undefined && isIP(host) === 0 ? { servername: host } : {};
-    const session = this.#sessions.get(endpoint);
+    const session = sessions.get(endpoint);
     const options = { ...servername, ...Object.fromEntries(given), ...(session ? { session } : {}), ...place, onread };
     const socket = connectTls(options as ConnectionOptions);
     if (noDelay) socket.setNoDelay(true);
     if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
     // TLS 1.3 sends its tickets after the handshake, and each serves once: the newest is kept. Node asks for them when it
     // is listened to, and only on the handle of the moment, of which it makes a new one for each address that it tries.
-    const keep = (ticket: Buffer): unknown => this.#sessions.set(endpoint, ticket);
+    const keep = (ticket: Buffer): unknown => sessions.set(endpoint, ticket);
     return socket.once('connect', () => socket.on('session', keep));
   }
 }

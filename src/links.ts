@@ -56,12 +56,11 @@ export class Links<In, Out> {
   async each(live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
     while (!this.#stopped) {
       const outage = this.#outage;
-      const trying = new AbortController();
-      this.#trying = trying;
-      const link = await this.#next(outage, trying.signal);
-      this.#trying = undefined;
+      this.#trying = new AbortController();
+      const link = await this.#next(outage, this.#trying.signal);
       // It may be called off until the very moment in which its link comes to life.
-      if (trying.signal.aborted) link?.destroy();
+      if (this.#trying.signal.aborted) link?.destroy();
+      this.#trying = undefined;
       if (link === undefined) continue;
       const wasUp = link.open;
       if (wasUp) await live(link);

@@ -59,7 +59,7 @@ export class Outbox {
   /** How many of them have been taken back, and only take up room. */
   #withdrawn = 0;
   /** One listener for each signal, however many writes it may take back. */
-  readonly #withdrawals = new Map<AbortSignal, Withdrawal>();
+  #withdrawals: Map<AbortSignal, Withdrawal> | undefined;
   /** The last of those waiting: small chunks may join it. */
   #last: Batch | undefined;
   #slab: Slab | undefined;
@@ -75,11 +75,11 @@ export class Outbox {
   #refusal: ReconError | undefined;
   /** The last refusal for want of room: it serves for the next one, if nothing has changed. */
   #lastFull: { size: number; length: number; error: ReconError } | undefined;
-  readonly #finished: Deferred<void> = deferred();
+  /** Asked for by `close()`. */
+  #finished: Deferred<void> | undefined;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
-    handled(this.#finished.promise);
   }
 
   /** Bytes that wait or are unconfirmed. */
@@ -95,11 +95,6 @@ export class Outbox {
   /** Takes no more, and has nothing left to flush. */
   get done(): boolean {
     return this.closed && this.#size === 0;
-  }
-
-  /** Fulfilled once it is done; rejects if it failed before. */
-  get finished(): Promise<void> {
-    return this.#finished.promise;
   }
 
   /**
@@ -177,17 +172,19 @@ export class Outbox {
     this.#settled();
   }
 
-  /** Takes no more; what it has is still to be flushed. */
-  close(): void {
+  /** Takes no more. Fulfilled once what it has is flushed; rejects if it fails before. */
+  close(): Promise<void> {
     this.#refusal = new ReconError('ERR_RECON_CLOSED', 'cannot write: end() was called, and the connection takes no more');
+    this.#finished ??= deferred();
     this.#settled();
+    return handled(this.#finished.promise);
   }
 
   /** Takes no more, and refuses all that it has. */
   fail(cause?: unknown): void {
     this.#refusal = new ReconError('ERR_RECON_CLOSED', `cannot write: the connection has ended${because(cause)}`, cause);
     const message = `the connection ended before this write was flushed${because(cause)}`;
-    if (this.#size > 0) this.#finished.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
+    if (this.#size > 0) this.#finished?.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
     this.#backlog = false;
     this.#sink = undefined;
     for (const batch of this.#clear()) this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
@@ -230,6 +227,7 @@ export class Outbox {
   }
 
   #allowWithdrawal(batch: Batch, signal: AbortSignal): void {
+    this.#withdrawals ??= new Map();
     let withdrawal = this.#withdrawals.get(signal);
     if (withdrawal === undefined) {
       const batches = new Set<Batch>();
@@ -242,10 +240,10 @@ export class Outbox {
 
   /** It has begun, or is over: it can't be taken back any more. */
   #keep(batch: Batch): void {
-    const withdrawal = batch.signal && this.#withdrawals.get(batch.signal);
+    const withdrawal = batch.signal && this.#withdrawals?.get(batch.signal);
     if (!batch.signal || !withdrawal?.batches.delete(batch) || withdrawal.batches.size > 0) return;
     batch.signal.removeEventListener('abort', withdrawal.onAbort);
-    this.#withdrawals.delete(batch.signal);
+    this.#withdrawals?.delete(batch.signal);
   }
 
   #takeBack(batches: ReadonlySet<Batch>, reason: unknown): void {
@@ -315,7 +313,7 @@ export class Outbox {
       this.#backlog = false;
       this.#options.onDrain();
     }
-    if (this.#refusal) this.#finished.resolve();
+    if (this.#refusal) this.#finished?.resolve();
   }
 
   /** Everything there is, in order; nothing is left. */

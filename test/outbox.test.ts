@@ -398,28 +398,28 @@ test('an empty write with nothing before it waits for a link, and has nothing se
 test('closed, it takes no more, flushes what it has, and is done then', async () => {
   const { outbox } = setup();
   const write = outbox.push('a');
-  outbox.close();
+  const flushed = outbox.close();
   assert.throws(() => outbox.push('b'), isClosed);
   assert.throws(() => outbox.push(''), isClosed);
   assert.is(outbox.closed, true);
   assert.is(outbox.done, false);
-  assert.ok(await isPending(outbox.finished));
+  assert.ok(await isPending(flushed));
   const lost = attached(outbox, new FakeSink());
   lose(outbox, lost);
   const sink = attached(outbox, new FakeSink());
   assert.is(outbox.done, false);
   sink.take();
   assert.is(outbox.done, true);
-  await outbox.finished;
+  await flushed;
   await write;
 });
 
 test('closed with nothing to flush, it is done at once; empty writes are not waited for', async () => {
   const { outbox } = setup();
   const write = outbox.push('');
-  outbox.close();
+  const flushed = outbox.close();
   assert.is(outbox.done, true);
-  await outbox.finished;
+  await flushed;
   await write;
 });
 
@@ -427,17 +427,17 @@ test('closed, and the last write taken back or refused: it is done', async () =>
   const aborter = new AbortController();
   const { outbox } = setup();
   void outbox.push('a', aborter.signal);
-  outbox.close();
+  const flushed = outbox.close();
   aborter.abort();
-  await outbox.finished;
+  await flushed;
 
   const other = setup({ unflushed: 'reject' }).outbox;
   const sink = attached(other, new FakeSink());
   void other.push('a');
   await turn();
-  other.close();
+  const otherFlushed = other.close();
   lose(other, sink);
-  await other.finished;
+  await otherFlushed;
 });
 
 test('failed, it refuses all that it has with the cause, and takes no more', async () => {
@@ -448,9 +448,9 @@ test('failed, it refuses all that it has with the cause, and takes no more', asy
     const writes = [outbox.push('handed')];
     await turn();
     writes.push(outbox.push('waiting'), outbox.push('', new AbortController().signal), outbox.push('x'.repeat(5_000)));
-    if (close) outbox.close();
+    if (close) writes.push(outbox.close());
     outbox.fail(cause);
-    for (const promise of [...writes, outbox.finished]) {
+    for (const promise of writes) {
       const error = await rejection(promise);
       assert.is((error as ReconError).code, 'ERR_RECON_CLOSED');
       assert.is(error.cause, cause);
@@ -464,10 +464,9 @@ test('failed, it refuses all that it has with the cause, and takes no more', asy
   }
 });
 
-test('failed with nothing to flush, it has finished', async () => {
+test('failed with nothing to flush, it is done', () => {
   const { outbox } = setup();
   outbox.fail();
-  await outbox.finished;
   assert.is(outbox.done, true);
 });
 
@@ -746,12 +745,12 @@ for (const unflushed of ['resend', 'reject'] as const) {
         assert.is(outbox.size, reference.size);
       }
 
-      if (random.chance(0.5)) outbox.close();
+      const flushed = random.chance(0.5) ? outbox.close() : undefined;
       if (outbox.closed && random.chance(0.7)) {
         if (sink) reference.lose();
         if (sink) lose(outbox, sink);
         attached(outbox, new ReferredSink(reference)).takeAll();
-        await outbox.finished;
+        await flushed;
       } else {
         reference.fail();
         outbox.fail();

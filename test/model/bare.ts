@@ -28,10 +28,6 @@ export class Bare implements World {
     this.#codec = codecOf(options);
     this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => (this.#drains += 1) });
     this.#inbox = new Inbox({ highWaterMark, raw: !inLines, onDropped: (bytes) => (this.#bytesDiscarded += bytes) });
-    this.#outbox.finished.then(
-      () => this.#goodbye(),
-      () => {},
-    );
   }
 
   observe(): Record<string, unknown> {
@@ -55,7 +51,11 @@ export class Bare implements World {
   }
 
   end(): undefined {
-    if (!this.#isOver) this.#outbox.close();
+    if (this.#isOver) return;
+    this.#outbox.close().then(
+      () => this.#goodbye(),
+      () => {},
+    );
   }
 
   destroy(error?: Error): void {
