@@ -4,10 +4,9 @@
  */
 import type { Contender, Repeat, Take } from './contender.js';
 import { contenders } from './contenders/index.js';
-import { type Job, type Sample, workloads } from './workloads.js';
+import { type Sample, type Workload, workloads } from './workloads.js';
 
 /** Milliseconds. */
-const WARM_UP = 400;
 const MEASURED = 500;
 /** Exchanges between two looks at the clock. */
 const EXCHANGES = 100;
@@ -35,7 +34,7 @@ class Stretch {
   }
 }
 
-async function repeated(repeat: Repeat, message: string | Buffer, count: number): Promise<Sample> {
+async function repeated(repeat: Repeat, message: string | Buffer, count: number, warmUp: number): Promise<Sample> {
   const during = async (ms: number): Promise<Stretch> => {
     const stretch = new Stretch();
     while (stretch.elapsed < ms) {
@@ -44,17 +43,17 @@ async function repeated(repeat: Repeat, message: string | Buffer, count: number)
     }
     return stretch;
   };
-  await during(WARM_UP);
+  await during(warmUp);
   return (await during(MEASURED)).sample();
 }
 
-async function read(run: (take: Take) => Promise<void>): Promise<Sample> {
+async function read(run: (take: Take) => Promise<void>, warmUp: number): Promise<Sample> {
   let stretch = new Stretch();
   let isWarm = false;
   let reads = 0;
   const isEnough = (): boolean => {
     if (isWarm) return stretch.elapsed >= MEASURED;
-    isWarm = stretch.elapsed >= WARM_UP;
+    isWarm = stretch.elapsed >= warmUp;
     if (isWarm) stretch = new Stretch();
     return false;
   };
@@ -97,16 +96,16 @@ function descriptors(): number {
   return typeof soft === 'number' ? soft : Infinity;
 }
 
-async function measure(job: Job, contender: Contender, port: number): Promise<Sample> {
+async function measure({ job, warmUp }: Workload, contender: Contender, port: number): Promise<Sample> {
   switch (job.kind) {
     case 'write':
-      return repeated(await contender.write!(port), job.message, job.window);
+      return repeated(await contender.write!(port), job.message, job.window, warmUp);
     case 'exchange':
-      return repeated(await contender.exchange!(port), job.message, EXCHANGES);
+      return repeated(await contender.exchange!(port), job.message, EXCHANGES, warmUp);
     case 'read':
-      return read((take) => contender.read!(port, take));
+      return read((take) => contender.read!(port, take), warmUp);
     case 'readLines':
-      return read((take) => contender.readLines!(port, take));
+      return read((take) => contender.readLines!(port, take), warmUp);
     case 'idle':
       return idle(() => contender.idle!(port), job.connections);
   }
@@ -115,6 +114,6 @@ async function measure(job: Job, contender: Contender, port: number): Promise<Sa
 // The parent is gone.
 process.on('disconnect', () => process.exit());
 const [name, contender = '', port] = process.argv.slice(2);
-const { job } = workloads.find((workload) => workload.name === name)!;
-const sample = await measure(job, await contenders[contender]!.load(), Number(port));
+const workload = workloads.find((each) => each.name === name)!;
+const sample = await measure(workload, await contenders[contender]!.load(), Number(port));
 process.send!(sample, () => process.exit());

@@ -1,5 +1,5 @@
-/** The server is on this machine, in a process of its own. */
-export const HOST = '127.0.0.1';
+/** The server is on this machine, in a process of its own, and where it is told to be. */
+export const HOST = process.env['BENCH_HOST'] ?? '127.0.0.1';
 
 export type Message = string | Buffer;
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { platform } from 'node:os';
 import { join, sep } from 'node:path';
 import type { Sample, Workload } from './workloads.js';
 
@@ -13,21 +14,35 @@ const root = join(import.meta.dirname, '..', '..') + sep;
  * if it brings nothing.
  */
 export async function measure(workload: Workload, contender: string): Promise<Sample> {
-  const server = run('server', workload.server.map(String));
+  const host = freshHost();
+  const server = run('server', host, workload.server.map(String));
   const closed = once(server, 'close');
   try {
     const [port] = await once(server, 'message', { signal: AbortSignal.timeout(LIMIT) });
-    return await sampleOf(run('client', [workload.name, contender, String(port)]));
+    return await sampleOf(run('client', host, [workload.name, contender, String(port)]));
   } finally {
     server.kill('SIGKILL');
     await closed;
   }
 }
 
+let hosts = 0;
+
+/**
+ * Linux remembers of each address how fast the last link to it was, and the next one begins with that
+ * (`ip tcp_metrics show`): one contender would inherit what another has left. All of 127/8 is loopback there.
+ */
+function freshHost(): string {
+  if (platform() !== 'linux') return '127.0.0.1';
+  hosts += 1;
+  return `127.${1 + (process.pid % 254)}.${hosts >> 8}.${hosts & 255}`;
+}
+
 /** Compiled to `dist`. It ends by itself when this process does. */
-function run(script: string, args: string[]): ChildProcess {
+function run(script: string, host: string, args: string[]): ChildProcess {
   return spawn(process.execPath, ['--expose-gc', join(import.meta.dirname, 'dist', `${script}.js`), ...args], {
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    env: { ...process.env, BENCH_HOST: host },
     timeout: LIMIT,
     killSignal: 'SIGKILL',
   });

@@ -1,8 +1,8 @@
 /**
  * Runs the benchmarks: `npm run bench`, or `npm run bench -- write lines` for some. It never fails on a number: it reports.
  *
- * Each contender takes its turn in each round of a workload, in an order that rotates, every time with a fresh server and a
- * fresh client. Only a run of everything is written to `results.json` and `results.svg`, so that these are of one machine
+ * Each contender takes its turn in each round of a workload (other people's packages in some), in an order that changes, every
+ * time with a fresh server and a fresh client. Only a run of everything is written to `results.json` and `results.svg`, so that these are of one machine
  * and one day.
  */
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ import { type Sample, type Workload, workloads } from './workloads.js';
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '9' }, 'no-peers': { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '12' }, 'no-peers': { type: 'boolean', default: false } },
 });
 const rounds = Number(values.rounds);
 const withPeers = !values['no-peers'];
@@ -30,9 +30,12 @@ const folder = import.meta.dirname;
 
 const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name));
 if (unknown.length > 0 || !(rounds >= 1)) {
-  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 9] [--no-peers]`);
+  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 12] [--no-peers]`);
   process.exit(1);
 }
+
+/** Peers, against which nothing is measured to the hundredth, take part in every third round: the rest of the time is for ours. */
+const PEERS_EVERY = 3;
 
 const takesPart = (contender: string): boolean => withPeers || !peers.includes(contender);
 const chosen = workloads
@@ -50,9 +53,9 @@ async function compete(workload: Workload): Promise<Result> {
   for (const peer of peers) if (!isInstalled(peer)) problems.set(peer, 'not installed');
   const brought: Round[] = [];
   progress.workload(workload.name);
-  for (let round = 1; round <= rounds; round++) {
-    progress.round(round);
-    brought.push(await competeOnce(workload, round, problems));
+  for (const [index, turns] of plan(workload).entries()) {
+    progress.round(index + 1);
+    brought.push(await competeOnce(workload, turns, problems));
   }
   progress.clear();
   const { kind } = workload.job;
@@ -63,12 +66,10 @@ async function compete(workload: Workload): Promise<Result> {
 }
 
 /** One turn for each contender that has not failed yet. */
-async function competeOnce(workload: Workload, round: number, problems: Map<string, string>): Promise<Round> {
+async function competeOnce(workload: Workload, turns: readonly string[], problems: Map<string, string>): Promise<Round> {
   const samples: Record<string, Sample> = {};
-  const { length } = workload.contenders;
-  for (let turn = 0; turn < length; turn++) {
-    const contender = workload.contenders[(turn + round) % length]!;
-    progress.turn(`${workload.name}, round ${round} of ${rounds}: ${contender}`);
+  for (const contender of turns) {
+    progress.turn(`${workload.name}: ${contender}`);
     if (problems.has(contender)) continue;
     try {
       samples[contender] = await measure(workload, contender);
@@ -79,6 +80,15 @@ async function competeOnce(workload: Workload, round: number, problems: Map<stri
   return samples;
 }
 
+/** The turns of each round. Another contender begins, and another comes before each. */
+const plan = ({ contenders }: Workload): string[][] =>
+  Array.from({ length: rounds }, (_, round) => {
+    const those = contenders.filter((contender) => round % PEERS_EVERY === 0 || !peers.includes(contender));
+    const start = round % those.length;
+    const turns = [...those.slice(start), ...those.slice(0, start)];
+    return round % 2 === 0 ? turns : turns.reverse();
+  });
+
 function write(results: readonly Result[]): void {
   const node = process.version;
   const cpu = cpus()[0]?.model.trim() ?? 'unknown CPU';
@@ -86,7 +96,7 @@ function write(results: readonly Result[]): void {
   const date = new Date().toISOString().slice(0, 10);
   const all = { date, node, cpu, cores, system: `${type()} ${release()}`, results };
   writeFileSync(join(folder, 'results.json'), json(all));
-  const about = `Bars are medians of ${rounds} rounds, thin lines their spread, dashes what recon aims at.`;
+  const about = `Bars are medians of ${rounds} rounds (every third for packages), thin lines their spread, dashes what recon aims at.`;
   writeFileSync(join(folder, 'results.svg'), chart(results, `${about} Node ${node}, ${cpu}, ${cores} cores, ${date}.`));
 }
 
@@ -99,7 +109,7 @@ function json(value: unknown): string {
 
 compile();
 if (withPeers) installPeers();
-const progress = new Progress(chosen.reduce((sum, workload) => sum + workload.contenders.length * rounds, 0));
+const progress = new Progress(chosen.flatMap(plan).flat().length);
 const results: Result[] = [];
 for (const workload of chosen) {
   const result = await compete(workload);

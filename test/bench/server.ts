@@ -7,6 +7,7 @@
  * - `trickle` sends the same one at a time: the next when the system has taken the last.
  */
 import net from 'node:net';
+import { HOST } from './contender.js';
 
 const [behaviour = '', size = '0'] = process.argv.slice(2);
 const lines = Buffer.from(`${'x'.repeat(63)}\n`.repeat(Number(size) / 64));
@@ -34,6 +35,6 @@ const server = net.createServer({ noDelay: true }, (socket) => {
   socket.on('error', () => socket.destroy());
   behave(socket);
 });
-server.listen(0, '127.0.0.1', 2_048, () => process.send!((server.address() as net.AddressInfo).port));
+server.listen(0, HOST, 2_048, () => process.send!((server.address() as net.AddressInfo).port));
 // The parent is gone.
 process.on('disconnect', () => process.exit());
