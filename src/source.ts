@@ -19,11 +19,12 @@ export interface Source {
 
 /**
  * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So an idle
- * connection holds on to little, and a busy one allocates seldom. With larger ones bytes come a little cheaper, but text far
- * more slowly: the string of such a chunk is a large object to V8.
+ * connection holds on to little, and a busy one allocates seldom. One of the largest is for a flood, in which a single read
+ * has filled a large one: otherwise its memory would leave the processor's cache before it is used.
  */
 const LEAST_SLAB = 4 * 1024;
-const LARGEST_SLAB = 64 * 1024;
+const LARGE_SLAB = 64 * 1024;
+const LARGEST_SLAB = 128 * 1024;
 /** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
 const WORTH = 1 / 8;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
@@ -54,8 +55,9 @@ export class Slab {
 
   /** Uses so many bytes of the room. */
   take(length: number): Buffer {
-    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, this.#nextSize / 2), LARGEST_SLAB);
     this.#used += length;
+    const isFlood = length >= LARGE_SLAB && this.#used === this.#bytes.length;
+    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, this.#nextSize / 2), isFlood ? LARGEST_SLAB : LARGE_SLAB);
     return this.#bytes.subarray(this.#used - length, this.#used);
   }
 }

@@ -54,7 +54,7 @@ export class Writer {
   /** Says goodbye, once everything is written; `said` is told when the system has it. */
   end(said: () => void): void {
     this.#onEnd = said;
-    if (this.#slices.length === 0) this.#socket.end(said);
+    if (this.#slices.length === 0) this.#finish();
   }
 
   /** Something came in from the event loop, so it has turned. */
@@ -106,7 +106,7 @@ export class Writer {
     const slice = this.#slices.first;
     if (slice === undefined) {
       this.#options.stalled?.disarm();
-      if (this.#onEnd) this.#socket.end(this.#onEnd);
+      if (this.#onEnd) this.#finish();
       return;
     }
     this.#options.stalled?.arm();
@@ -121,6 +121,15 @@ export class Writer {
         slice.taken(bytes);
       }, slice.bytes.length);
     });
+  }
+
+  /** A stream of somebody else's making may throw. */
+  #finish(): void {
+    try {
+      this.#socket.end(this.#onEnd);
+    } catch (error) {
+      this.#options.onError(error as Error);
+    }
   }
 
   /** Tells at once that the system has taken so many bytes; or, when it is time to breathe, in the next turn. */

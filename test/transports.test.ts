@@ -127,6 +127,19 @@ test('dial: an in-memory pair is held back both ways, and end() says goodbye to 
   assert.ok(ours.destroyed);
 });
 
+test('dial: a stream that throws when it is ended is lost with that, and the connection has ended all the same', async () => {
+  for (const writeTimeout of [0, 1_000]) {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => void setImmediate(callback) });
+    stream.end = () => {
+      throw new Error('no end');
+    };
+    const conn = await connect({ dial: () => stream, writeTimeout });
+    const [link] = await Promise.all([conn.links().next(), conn.write('hello'), conn.end()]);
+    assert.is((link.value?.reason as Error).message, 'no end');
+    await conn.closed;
+  }
+});
+
 test('dial: the stdio of a child process, which is started again when it dies', async () => {
   const children: ChildProcess[] = [];
   const exits: Promise<unknown>[] = [];
