@@ -19,12 +19,12 @@ export interface Source {
 
 /**
  * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So an idle
- * connection holds on to little, and a busy one allocates seldom. One of the largest is for a flood, in which a single read
- * has filled a large one: otherwise its memory would leave the processor's cache before it is used.
+ * connection holds on to little, and a busy one allocates seldom. The largest are for a flood, in which one read fills a whole
+ * slab. With 128 KiB, the string of such a chunk would be a large object to V8, and slow to make.
  */
 const LEAST_SLAB = 4 * 1024;
 const LARGE_SLAB = 64 * 1024;
-const LARGEST_SLAB = 128 * 1024;
+const LARGEST_SLAB = 120 * 1024;
 /** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
 const WORTH = 1 / 8;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
