@@ -51,7 +51,7 @@ export class Bare implements World {
   }
 
   end(): undefined {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#outbox.closed) return;
     this.#outbox.close().then(
       () => this.#goodbye(),
       () => {},
