@@ -1,35 +1,21 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { setImmediate as turn } from 'node:timers/promises';
 import * as check from './check.js';
 import { bytes, encode } from './codec.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';
-import { ConnectionEmitter, type ConnectionEvents, publish, tellRefusal } from './events.js';
+import { ConnectionEmitter, type ConnectionEvents, tell } from './events.js';
 import { Hold } from './hold.js';
 import { Inbox } from './inbox.js';
 import type { Link, LiveLink } from './link.js';
 import { Links } from './links.js';
 import { Outbox } from './outbox.js';
+import type { WriteOptions } from './options.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
+import { Refusals } from './refusals.js';
 import type { Settings } from './settings.js';
-import type { Counters, Stats } from './stats.js';
-
-/**
- * Where a connection is in its life: `opening` before its first link, `open` while a link is up, `reopening` while none
- * is, `closing` after `end()`, `closed`. It only tells: nothing is steered by it.
- */
-export type ReadyState = 'opening' | 'open' | 'reopening' | 'closing' | 'closed';
-
-/** What `write()` can be told besides the message. */
-export interface WriteOptions {
-  /** Aborting takes the write back, as long as it has not begun: its promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
-}
-
-/** Of so many writes that are refused, one hears of it in the next turn of the event loop. */
-const REFUSALS = 32;
+import { noneYet, type ReadyState, type Stats } from './stats.js';
 
 /** How a connection ended. */
 type Outcome = 'clean' | { readonly error: unknown };
@@ -70,14 +56,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   readonly opened: Promise<void>;
 
   readonly #settings: Settings<In, Out>;
-  readonly #counters: Counters = {
-    links: 0,
-    attempts: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    bytesDiscarded: 0,
-    lastError: undefined,
-  };
+  readonly #counters = noneYet();
   readonly #hold = new Hold();
   readonly #inbox: Inbox<In, Link<In, Out>>;
   readonly #outbox: Outbox;
@@ -93,7 +72,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** Set once, when it is decided how all this ends. */
   #outcome: Outcome | undefined;
   #stream: Duplex | undefined;
-  #refusals = 0;
+  readonly #refusals = new Refusals(() => this.#outbox.refusedLate());
 
   /** @internal Connections are made by `connect()`. */
   constructor(settings: Settings<In, Out>) {
@@ -101,17 +80,15 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#settings = settings;
     this.opened = handled(this.#opened.promise);
     this.closed = handled(this.#closed.promise);
-    const onDropped = (dropped: number): void => {
-      this.#counters.bytesDiscarded += dropped;
-    };
+    const onDropped = (dropped: number): void => void (this.#counters.bytesDiscarded += dropped);
     const { highWaterMark, maxBufferedAmount, unflushed } = settings;
     this.#inbox = new Inbox({ highWaterMark, raw: settings.codec === (bytes as unknown), onDropped });
-    this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => this.#tell('drain') });
+    this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => tell(this, 'drain') });
     this.#links = new Links({
       settings,
       dialer: new Dialer(settings, (socket) => this.#hold.track(socket)),
       context: { settings, inbox: this.#inbox, counters: this.#counters },
-      onRetry: (retry) => this.#tell('retry', retry),
+      onRetry: (retry) => tell(this, 'retry', retry),
     });
     if (settings.signal) {
       // One signal may well end many connections: that is no leak to be warned of.
@@ -146,7 +123,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#opened.resolve();
     this.#next?.resolve(link);
     this.#next = undefined;
-    this.#tell(this.#counters.links === 1 ? 'connect' : 'reconnect', link);
+    tell(this, this.#counters.links === 1 ? 'connect' : 'reconnect', link);
     this.#outbox.attach(link);
   }
 
@@ -157,7 +134,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#outbox.detach(reason, String(link));
     if (clean) return;
     this.#counters.lastError = reason ?? this.#counters.lastError;
-    this.#tell('drop', { link, reason, discarded });
+    tell(this, 'drop', { link, reason, discarded });
   }
 
   /** All is flushed that ever will be written. Without a link, that was it. */
@@ -189,8 +166,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** Nothing is left, and everybody is told. */
   #over(): void {
     const outcome = this.#outcome as Outcome;
-    if (outcome !== 'clean') this.#tell('error', outcome.error as Reason);
-    this.#tell('close');
+    if (outcome !== 'clean') tell(this, 'error', outcome.error as Reason);
+    tell(this, 'close');
     // In the order of the events: whoever exits after `await conn.end()` has heard `close`.
     process.nextTick(() => {
       if (outcome === 'clean') {
@@ -200,17 +177,6 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
         this.#opened.reject(outcome.error);
         this.#closed.reject(outcome.error);
       }
-    });
-  }
-
-  /**
-   * Events are told on the next tick, in order: a listener never runs in the middle of a change, and one that is
-   * added right after `await connect()` hears `connect`.
-   */
-  #tell<Name extends keyof ConnectionEvents<In, Out>>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): void {
-    process.nextTick(() => {
-      publish(name, this, args);
-      if (name !== 'error' || this.listenerCount('error') > 0) this.emit(name, ...args);
     });
   }
 
@@ -232,20 +198,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     try {
       return this.#push(message, options);
     } catch (error) {
-      tellRefusal(error);
-      return this.#refuse(error);
+      return this.#refusals.refuse(error);
     }
-  }
-
-  /** A loop of awaited writes that are refused must let the event loop turn, too, or nothing would ever make room. */
-  #refuse(error: unknown): Promise<never> {
-    this.#refusals += 1;
-    if (this.#refusals % REFUSALS !== 0) return rejected(error);
-    const told = turn().then(() => {
-      if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#outbox.refusedLate();
-      throw error;
-    });
-    return handled(told);
   }
 
   #push(message: Out, options?: WriteOptions): Promise<void> {

@@ -80,8 +80,23 @@ const channels = {
   close: channel('recon:close'),
 };
 
-/** @internal Publishes an event on `recon:<name>` of `diagnostics_channel`, and with `NODE_DEBUG=recon` on stderr. */
-export function publish(name: keyof typeof channels, connection: unknown, [argument]: readonly unknown[]): void {
+/**
+ * @internal Tells of an event on the next tick, in order: a listener never runs in the middle of a change, and one that is
+ * added right after `await connect()` hears `connect`.
+ */
+export function tell<In, Out, Name extends Names>(
+  connection: ConnectionEmitter<In, Out>,
+  name: Name,
+  ...args: ConnectionEvents<In, Out>[Name]
+): void {
+  process.nextTick(() => {
+    publish(name, connection, args);
+    if (name !== 'error' || connection.listenerCount('error') > 0) connection.emit(name, ...args);
+  });
+}
+
+/** Publishes an event on `recon:<name>` of `diagnostics_channel`, and with `NODE_DEBUG=recon` on stderr. */
+function publish(name: keyof typeof channels, connection: unknown, [argument]: readonly unknown[]): void {
   if (debug.enabled) debug('%s %s', name, brief(argument));
   const topic = channels[name];
   if (!topic.hasSubscribers) return;

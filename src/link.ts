@@ -4,10 +4,11 @@ import { type Codec, decode, type Decoder, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, type Reason, ReconError } from './errors.js';
-import type { Inbox, Section } from './inbox.js';
+import type { Inbox } from './inbox.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
+import type { Section } from './section.js';
 import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 

@@ -186,3 +186,9 @@ export type ConnectArgument<In, Out> =
 
 /** Where options and a `URL` may stand, the compiler would take a part of the one (`hostname`) for one of the others. */
 type NoPartOfURL = { readonly [part in Exclude<keyof URL, keyof ConnectOptions | keyof Object>]?: never };
+
+/** What `write()` can be told besides the message. */
+export interface WriteOptions {
+  /** Aborting takes the write back, as long as it has not begun: its promise rejects with `signal.reason`. */
+  signal?: AbortSignal;
+}

@@ -1,5 +1,11 @@
 import type { Reason } from './errors.js';
 
+/**
+ * Where a connection is in its life: `opening` before its first link, `open` while a link is up, `reopening` while none
+ * is, `closing` after `end()`, `closed`. It only tells: nothing is steered by it.
+ */
+export type ReadyState = 'opening' | 'open' | 'reopening' | 'closing' | 'closed';
+
 /** Counters of a connection's whole life, as they are at the moment. */
 export interface Stats {
   /** Links that came up. */
@@ -19,5 +25,15 @@ export interface Stats {
   readonly lastError: Reason | undefined;
 }
 
-/** @internal */
+/** @internal The counters themselves, which go on counting. */
 export type Counters = { -readonly [name in keyof Stats]: Stats[name] };
+
+/** @internal */
+export const noneYet = (): Counters => ({
+  links: 0,
+  attempts: 0,
+  bytesRead: 0,
+  bytesWritten: 0,
+  bytesDiscarded: 0,
+  lastError: undefined,
+});

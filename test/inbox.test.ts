@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { Inbox, type InboxOptions, type Section } from '../src/inbox.js';
+import { Inbox, type InboxOptions } from '../src/inbox.js';
 import type { Reader } from '../src/reader.js';
+import type { Section } from '../src/section.js';
 import { codeOf, isPending, rejection } from './helpers.js';
 import { held } from './memory.js';
 import * as random from './random.js';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Connection, type Drop, jsonLines, lines, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { inFolder, isPending, next, quick, readText, record } from './helpers.js';
-import { eventually, Peer } from './peer.js';
+import { eventually, Peer, type PeerLink } from './peer.js';
 import { MANNERS, proxied, ServerProcess, type Silent } from './silent.js';
 import { suite } from './suite.js';
 
@@ -19,6 +19,25 @@ function countDrops(conn: Connection<any, any>): () => string[] {
   const reasons: string[] = [];
   conn.on('drop', ({ reason }) => reasons.push(String(reason)));
   return () => reasons;
+}
+
+/** Time in which nothing may happen, so that there is no event to wait for. */
+const quiet = (milliseconds: number): Promise<void> => sleep(milliseconds);
+
+/** A peer that says a little now and then. */
+async function dribble(link: PeerLink): Promise<void> {
+  for (let count = 0; count < 40; count++) {
+    await link.send('.');
+    await sleep(20);
+  }
+}
+
+/** A peer that reads on and on, with pauses. */
+function readSlowly(link: PeerLink, milliseconds: number): void {
+  link.socket.on('data', () => {
+    link.pause();
+    setTimeout(() => link.resume(), milliseconds);
+  });
 }
 
 function blockFor(milliseconds: number): void {
@@ -119,7 +138,7 @@ test('idleTimeout never fires while a slow reader has paused the socket, and fir
   const sent = 256 * 1024;
   void link.send(Buffer.alloc(sent));
   await eventually(() => conn.stats.bytesRead >= 16 * 1024);
-  await sleep(300);
+  await quiet(300);
   assert.equal(drops(), []);
   let read = 0;
   const dropped = next<Drop<Buffer, string>>(conn, 'drop');
@@ -161,10 +180,7 @@ test('idleTimeout counts bytes, not messages: the beginning of one is a sign of 
   using _cut = cut(conn);
   const drops = countDrops(conn);
   const link = await peer.nextLink();
-  for (let count = 0; count < 40; count++) {
-    await link.send('.');
-    await sleep(20);
-  }
+  await dribble(link);
   assert.equal(drops(), []);
 });
 
@@ -174,10 +190,7 @@ test('idleTimeout heeds what discard throws away', async () => {
   using _cut = cut(conn);
   const drops = countDrops(conn);
   const link = await peer.nextLink();
-  for (let count = 0; count < 40; count++) {
-    await link.send('.');
-    await sleep(20);
-  }
+  await dribble(link);
   assert.equal(drops(), []);
   assert.is((await next<Drop<Buffer, string>>(conn, 'drop')).reason?.code, 'ERR_RECON_TIMEOUT');
 });
@@ -190,10 +203,7 @@ test('writeTimeout: a peer that reads slowly but steadily may take much longer t
     using _cut = cut(conn);
     const drops = countDrops(conn);
     const link = await peer.nextLink();
-    link.socket.on('data', () => {
-      link.pause();
-      setTimeout(() => link.resume(), 10);
-    });
+    readSlowly(link, 10);
     const started = performance.now();
     await conn.write(Buffer.alloc(6 * 1024 * 1024));
     const took = performance.now() - started;
@@ -225,9 +235,9 @@ test('writeTimeout does not fire while nothing waits to be written', async () =>
   await using conn = await connect(peer.port, { ...impatient, writeTimeout: 20 });
   const drops = countDrops(conn);
   await conn.write('x');
-  await sleep(150);
+  await quiet(150);
   await conn.write(Buffer.alloc(1024 * 1024));
-  await sleep(150);
+  await quiet(150);
   assert.equal(drops(), []);
 });
 
@@ -251,12 +261,12 @@ test('the timeouts of liveness are off at 0, as they are unless told', async () 
   await inFolder(async (path) => {
     await using peer = await Peer.start({ path });
     for (const options of [{}, { idleTimeout: 0, writeTimeout: 0, connectTimeout: 0 }, { idleTimeout: Infinity, writeTimeout: Infinity, connectTimeout: Infinity }]) {
-      await using conn = await connect({ path, ...impatient, ...options, onLink: () => sleep(20) });
+      await using conn = await connect({ path, ...impatient, ...options, onLink: () => quiet(20) });
       using _cut = cut(conn);
       const drops = countDrops(conn);
       (await peer.nextLink()).pause();
       const written = conn.write(Buffer.alloc(1024 * 1024));
-      await sleep(60);
+      await quiet(60);
       assert.ok(await isPending(written));
       assert.equal(drops(), []);
     }
@@ -271,7 +281,7 @@ test('heartbeats are encoded by the codec, on every link, and not before onLink 
     codec: jsonLines(),
     heartbeat: { interval: 5, message: { ping: true } },
     onLink: async (link) => {
-      await sleep(40);
+      await quiet(40);
       await link.write('hello');
       await link.read();
     },
@@ -279,7 +289,7 @@ test('heartbeats are encoded by the codec, on every link, and not before onLink 
   for (let round = 0; round < 3; round++) {
     const link = await peer.nextLink();
     await link.until('"hello"\n');
-    await sleep(40);
+    await quiet(40);
     assert.is(link.text, '"hello"\n', 'onLink still waits for its answer');
     await link.send('"welcome"\n');
     await link.until('{"ping":true}\n{"ping":true}\n');
@@ -297,10 +307,7 @@ test('a heartbeat never gets into the middle of a chunk', async () => {
       await using conn = await connect({ path, ...impatient, writeTimeout, heartbeat });
       using _cut = cut(conn);
       const link = await peer.nextLink();
-      link.socket.on('data', () => {
-        link.pause();
-        setTimeout(() => link.resume(), 2);
-      });
+      readSlowly(link, 2);
       await link.until('B');
       for (let count = 0; count < 4; count++) void conn.write('a'.repeat(500_000));
       await link.untilLength(2_000_000);
@@ -321,7 +328,7 @@ test('heartbeats do not pile up before a peer that does not read, and go on when
     link.pause();
     const { socket } = await here(conn);
     await eventually(() => socket.writableLength > 0);
-    await sleep(200);
+    await quiet(200);
     assert.ok(socket.writableLength <= message.length, `${socket.writableLength} bytes wait`);
     assert.ok(conn.stats.bytesWritten < 20 * message.length, `${conn.stats.bytesWritten} bytes written`);
     link.resume();
@@ -340,7 +347,7 @@ test('heartbeats do not queue while there is no link', async () => {
   await using conn = await connect(peer.port, { ...quick, heartbeat: { interval: 2, message: 'ping' } });
   await peer.stop();
   await eventually(() => conn.readyState === 'reopening');
-  await sleep(50);
+  await quiet(50);
   assert.is(conn.bufferedAmount, 0);
   const up = next(conn, 'reconnect');
   await peer.start();
@@ -360,7 +367,7 @@ test('heartbeats stop with the goodbye, and leave no timer', async () => {
   await link.ended;
   const { text } = link;
   assert.match(text, /^(ping;)+bye$/);
-  await sleep(50);
+  await quiet(50);
   assert.is(link.text, text);
   await link.send('last words');
   link.end();

@@ -1,7 +1,8 @@
 import { type Codec, decode, type Decoder, encode } from '../../src/codec.js';
-import { Inbox, type Section } from '../../src/inbox.js';
+import { Inbox } from '../../src/inbox.js';
 import { Outbox, type Part, type Sink } from '../../src/outbox.js';
 import { rejected } from '../../src/promises.js';
+import type { Section } from '../../src/section.js';
 import { FIN, type ModelOptions } from './connection.js';
 import { codecOf, type Iterated, latin1, type Manner, type Results, type Wiretap, type World } from './world.js';
 

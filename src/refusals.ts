@@ -1,0 +1,32 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { ReconError } from './errors.js';
+import { tellRefusal } from './events.js';
+import { handled, rejected } from './promises.js';
+
+/** Of so many writes that are refused, one hears of it in the next turn of the event loop. */
+const OFTEN = 32;
+
+/**
+ * Refuses writes. A loop of awaited writes that are refused must let the event loop turn, too, or nothing would ever make
+ * room.
+ */
+export class Refusals {
+  /** Told of somebody who learns late that there was no room. */
+  readonly #onLate: () => void;
+  #count = 0;
+
+  constructor(onLate: () => void) {
+    this.#onLate = onLate;
+  }
+
+  refuse(error: unknown): Promise<never> {
+    tellRefusal(error);
+    this.#count += 1;
+    if (this.#count % OFTEN !== 0) return rejected(error);
+    const told = turn().then(() => {
+      if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#onLate();
+      throw error;
+    });
+    return handled(told);
+  }
+}
