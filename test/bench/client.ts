@@ -4,10 +4,8 @@
  */
 import type { Contender, Repeat, Take } from './contender.js';
 import { contenders } from './contenders/index.js';
-import { type Sample, type Workload, workloads } from './workloads.js';
+import { type Sample, type Times, type Workload, workloads } from './workloads.js';
 
-/** Milliseconds. */
-const MEASURED = 500;
 /** Exchanges between two looks at the clock. */
 const EXCHANGES = 100;
 /** Reads between two looks at the clock: lines come by the million, and a look costs as much as some of them. */
@@ -34,7 +32,7 @@ class Stretch {
   }
 }
 
-async function repeated(repeat: Repeat, message: string | Buffer, count: number, warmUp: number): Promise<Sample> {
+async function repeated(repeat: Repeat, message: string | Buffer, count: number, { warmUp, measured }: Times): Promise<Sample> {
   const during = async (ms: number): Promise<Stretch> => {
     const stretch = new Stretch();
     while (stretch.elapsed < ms) {
@@ -44,15 +42,15 @@ async function repeated(repeat: Repeat, message: string | Buffer, count: number,
     return stretch;
   };
   await during(warmUp);
-  return (await during(MEASURED)).sample();
+  return (await during(measured)).sample();
 }
 
-async function read(run: (take: Take) => Promise<void>, warmUp: number): Promise<Sample> {
+async function read(run: (take: Take) => Promise<void>, { warmUp, measured }: Times): Promise<Sample> {
   let stretch = new Stretch();
   let isWarm = false;
   let reads = 0;
   const isEnough = (): boolean => {
-    if (isWarm) return stretch.elapsed >= MEASURED;
+    if (isWarm) return stretch.elapsed >= measured;
     isWarm = stretch.elapsed >= warmUp;
     if (isWarm) stretch = new Stretch();
     return false;
@@ -96,16 +94,16 @@ function descriptors(): number {
   return typeof soft === 'number' ? soft : Infinity;
 }
 
-async function measure({ job, warmUp }: Workload, contender: Contender, port: number): Promise<Sample> {
+async function measure({ job, times }: Workload, contender: Contender, port: number): Promise<Sample> {
   switch (job.kind) {
     case 'write':
-      return repeated(await contender.write!(port), job.message, job.window, warmUp);
+      return repeated(await contender.write!(port), job.message, job.window, times);
     case 'exchange':
-      return repeated(await contender.exchange!(port), job.message, EXCHANGES, warmUp);
+      return repeated(await contender.exchange!(port), job.message, EXCHANGES, times);
     case 'read':
-      return read((take) => contender.read!(port, take), warmUp);
+      return read((take) => contender.read!(port, take), times);
     case 'readLines':
-      return read((take) => contender.readLines!(port, take), warmUp);
+      return read((take) => contender.readLines!(port, take), times);
     case 'idle':
       return idle(() => contender.idle!(port), job.connections);
   }

@@ -12,7 +12,7 @@ const workload: Workload = {
   name: 'read',
   title: 'bytes',
   job: { kind: 'read' },
-  warmUp: 0,
+  times: { warmUp: 0, measured: 0 },
   server: ['flood', 64],
   unit: 'B/s',
   figures: ['rate', 'cpu'],

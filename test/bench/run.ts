@@ -22,7 +22,7 @@ import { type Sample, type Workload, workloads } from './workloads.js';
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '12' }, 'no-peers': { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '10' }, 'no-peers': { type: 'boolean', default: false } },
 });
 const rounds = Number(values.rounds);
 const withPeers = !values['no-peers'];
@@ -30,12 +30,12 @@ const folder = import.meta.dirname;
 
 const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name));
 if (unknown.length > 0 || !(rounds >= 1)) {
-  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 12] [--no-peers]`);
+  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 10] [--no-peers]`);
   process.exit(1);
 }
 
-/** Peers, against which nothing is measured to the hundredth, take part in every third round: the rest of the time is for ours. */
-const PEERS_EVERY = 3;
+/** Peers, against which nothing is measured to the hundredth, take part in every fourth round: the rest of the time is for ours. */
+const PEERS_EVERY = 4;
 
 const takesPart = (contender: string): boolean => withPeers || !peers.includes(contender);
 const chosen = workloads
@@ -81,8 +81,8 @@ async function competeOnce(workload: Workload, turns: readonly string[], problem
 }
 
 /** The turns of each round. Another contender begins, and another comes before each. */
-const plan = ({ contenders }: Workload): string[][] =>
-  Array.from({ length: rounds }, (_, round) => {
+const plan = ({ contenders, rounds: atMost = rounds }: Workload): string[][] =>
+  Array.from({ length: Math.min(rounds, atMost) }, (_, round) => {
     const those = contenders.filter((contender) => round % PEERS_EVERY === 0 || !peers.includes(contender));
     const start = round % those.length;
     const turns = [...those.slice(start), ...those.slice(0, start)];
@@ -96,7 +96,7 @@ function write(results: readonly Result[]): void {
   const date = new Date().toISOString().slice(0, 10);
   const all = { date, node, cpu, cores, system: `${type()} ${release()}`, results };
   writeFileSync(join(folder, 'results.json'), json(all));
-  const about = `Bars are medians of ${rounds} rounds (every third for packages), thin lines their spread, dashes what recon aims at.`;
+  const about = `Bars are medians of ${rounds} rounds (every fourth for packages), thin lines their spread, dashes what recon aims at.`;
   writeFileSync(join(folder, 'results.svg'), chart(results, `${about} Node ${node}, ${cpu}, ${cores} cores, ${date}.`));
 }
 
