@@ -12,6 +12,7 @@ const workload: Workload = {
   name: 'read',
   title: 'bytes',
   job: { kind: 'read' },
+  rounds: 3,
   times: { warmUp: 0, measured: 0 },
   server: ['flood', 64],
   unit: 'B/s',

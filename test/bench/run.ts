@@ -1,7 +1,7 @@
 /**
  * Runs the benchmarks: `npm run bench`, or `npm run bench -- write lines` for some. It never fails on a number: it reports.
  *
- * Each contender takes its turn in each round of a workload (other people's packages in some), in an order that changes, every
+ * Each contender takes its turn in each round of a workload (whom no bar concerns, in three of them), in an order that changes, every
  * time with a fresh server and a fresh client. Only a run of everything is written to `results.json` and `results.svg`, so that these are of one machine
  * and one day.
  */
@@ -22,20 +22,20 @@ import { type Sample, type Workload, workloads } from './workloads.js';
 
 const { values, positionals: wanted } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string', default: '10' }, 'no-peers': { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string' }, 'no-peers': { type: 'boolean', default: false } },
 });
-const rounds = Number(values.rounds);
+const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
 const withPeers = !values['no-peers'];
 const folder = import.meta.dirname;
 
 const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name));
-if (unknown.length > 0 || !(rounds >= 1)) {
+if (unknown.length > 0 || (rounds !== undefined && !(rounds >= 1))) {
   console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 10] [--no-peers]`);
   process.exit(1);
 }
 
-/** Peers, against which nothing is measured to the hundredth, take part in every fourth round: the rest of the time is for ours. */
-const PEERS_EVERY = 4;
+/** Turns of a contender that no bar concerns: the rest of the time is for those that one does. */
+const TURNS_OF_OTHERS = 3;
 
 const takesPart = (contender: string): boolean => withPeers || !peers.includes(contender);
 const chosen = workloads
@@ -81,13 +81,17 @@ async function competeOnce(workload: Workload, turns: readonly string[], problem
 }
 
 /** The turns of each round. Another contender begins, and another comes before each. */
-const plan = ({ contenders, rounds: atMost = rounds }: Workload): string[][] =>
-  Array.from({ length: Math.min(rounds, atMost) }, (_, round) => {
-    const those = contenders.filter((contender) => round % PEERS_EVERY === 0 || !peers.includes(contender));
+function plan({ contenders, comparisons, rounds: usual }: Workload): string[][] {
+  const length = rounds ?? usual;
+  const atStake = new Set(comparisons.flatMap(({ to, bars }) => [to, ...Object.keys(bars)]));
+  const everyoneIn = Math.ceil(length / TURNS_OF_OTHERS);
+  return Array.from({ length }, (_, round) => {
+    const those = contenders.filter((contender) => atStake.has(contender) || round % everyoneIn === 0);
     const start = round % those.length;
     const turns = [...those.slice(start), ...those.slice(0, start)];
     return round % 2 === 0 ? turns : turns.reverse();
   });
+}
 
 function write(results: readonly Result[]): void {
   const node = process.version;
@@ -96,7 +100,7 @@ function write(results: readonly Result[]): void {
   const date = new Date().toISOString().slice(0, 10);
   const all = { date, node, cpu, cores, system: `${type()} ${release()}`, results };
   writeFileSync(join(folder, 'results.json'), json(all));
-  const about = `Bars are medians of ${rounds} rounds (every fourth for packages), thin lines their spread, dashes what recon aims at.`;
+  const about = 'Bars are medians of several rounds, thin lines their spread, dashes what recon aims at.';
   writeFileSync(join(folder, 'results.svg'), chart(results, `${about} Node ${node}, ${cpu}, ${cores} cores, ${date}.`));
 }
 

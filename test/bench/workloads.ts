@@ -35,8 +35,8 @@ export interface Workload {
   readonly title: string;
   readonly job: Job;
   readonly times: Times;
-  /** At most so many rounds: what isn't timed comes out the same in each. */
-  readonly rounds?: number;
+  /** How many, unless told: the noisier it is, the more. */
+  readonly rounds: number;
   /** The server's behaviour, and its argument. */
   readonly server: readonly [behaviour: string, size?: number];
   /** What the rate counts. */
@@ -49,14 +49,15 @@ export interface Workload {
 }
 
 const KIB = 1_024;
+const ROUNDS = 10;
 const SHORT: Times = { warmUp: 400, measured: 500 };
 /** Reading in bulk goes by fits and starts: windows grow, and the collector comes by every few milliseconds. */
 const LONG: Times = { warmUp: 1_000, measured: 1_000 };
 const WINDOW = 1_000;
 const SMALL = 'x'.repeat(64);
 
-const writes = { times: SHORT, server: ['discard'], unit: 'messages/s', figures: ['rate'] } as const;
-const reads = { job: { kind: 'read' }, times: LONG, unit: 'B/s', figures: ['rate', 'cpu'] } as const;
+const writes = { rounds: ROUNDS, times: SHORT, server: ['discard'], unit: 'messages/s', figures: ['rate'] } as const;
+const reads = { job: { kind: 'read' }, unit: 'B/s', figures: ['rate', 'cpu'] } as const;
 const readers = ['raw for await', 'raw callbacks', 'ours'];
 
 /** Reading in bulk should be faster than Node's own loop, and cheaper. */
@@ -81,6 +82,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...writes,
+    rounds: 16,
     name: 'write-16k',
     title: `16 KiB buffers, a promise for each, ${WINDOW} at a time`,
     job: { kind: 'write', message: Buffer.alloc(16 * KIB, SMALL), window: WINDOW },
@@ -91,8 +93,9 @@ export const workloads: readonly Workload[] = [
     name: 'pingpong',
     title: '64-byte strings there and back, one at a time',
     job: { kind: 'exchange', message: SMALL },
-    // A trip takes so long that it takes seconds until V8 has compiled all that it runs.
-    times: { warmUp: 2_000, measured: 500 },
+    rounds: 20,
+    // A trip takes so long that it takes a while until V8 has compiled all that it runs.
+    times: { warmUp: 1_000, measured: 500 },
     server: ['echo'],
     unit: 'round trips/s',
     figures: ['rate'],
@@ -101,6 +104,8 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
+    rounds: 20,
+    times: LONG,
     name: 'read-256k',
     title: 'bytes, sent 256 KiB at a time',
     server: ['flood', 256 * KIB],
@@ -109,6 +114,8 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
+    rounds: 20,
+    times: LONG,
     name: 'read-64k',
     title: 'bytes, sent 64 KiB at a time',
     server: ['flood', 64 * KIB],
@@ -117,6 +124,8 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
+    rounds: ROUNDS,
+    times: SHORT,
     name: 'read-1k',
     title: 'bytes, sent 1 KiB at a time',
     server: ['trickle', KIB],
@@ -127,6 +136,7 @@ export const workloads: readonly Workload[] = [
     name: 'lines',
     title: 'lines of 64 bytes',
     job: { kind: 'readLines' },
+    rounds: ROUNDS,
     times: SHORT,
     server: ['flood', 64 * KIB],
     unit: 'lines/s',
@@ -138,8 +148,9 @@ export const workloads: readonly Workload[] = [
     name: 'idle',
     title: 'memory of each of 2,000 connections that wait for data',
     job: { kind: 'idle', connections: 2_000 },
-    times: { warmUp: 0, measured: 0 },
+    // What isn't timed comes out the same each time.
     rounds: 3,
+    times: { warmUp: 0, measured: 0 },
     server: ['discard'],
     unit: '',
     figures: ['heap', 'external'],
