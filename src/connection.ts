@@ -212,7 +212,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * the peer still sends, and resolves when the link is closed; `closeTimeout` after the goodbye it stops waiting. With
    * nothing to flush and no link it resolves at once. Called again, it returns the same promise.
    *
-   * Rejects with the error that the connection fails with meanwhile, or with that of writing `message`.
+   * Rejects with the error that the connection fails with meanwhile, or with that of writing `message`: one that is refused
+   * ends nothing.
    *
    * @example
    * await conn.end('QUIT\r\n');

@@ -182,13 +182,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   }
 
   send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
-    try {
-      return this.#writer.write(parts, taken);
-    } catch (error) {
-      // A stream of somebody else's making may throw.
-      this.destroy(error);
-      return false;
-    }
+    return this.#writer.write(parts, taken);
   }
 
   /** `onLink` is done: the reader may have what comes, and the link is watched. */

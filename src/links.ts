@@ -4,11 +4,12 @@ import { inspect } from 'node:util';
 import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { type Reason, ReconError } from './errors.js';
+import { because, type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
-import type { Settings } from './settings.js';
 import { within } from './promises.js';
+import type { Settings } from './settings.js';
+import { NotBytesError } from './source.js';
 
 export { AbortError } from 'p-retry';
 
@@ -65,7 +66,7 @@ export class Links<In, Out> {
       const wasUp = link.open;
       if (wasUp) await live(link);
       if (wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
-      else outage.loss = link.reason instanceof Error ? link.reason : goodbye(link);
+      else outage.loss = failureOf(link);
     }
   }
 
@@ -143,15 +144,17 @@ export class Links<In, Out> {
     let link: LiveLink<In, Out> | undefined;
     try {
       dialled = await dialer.dial({ attempt, signal });
+      // The stream has been on its way through some promises.
+      signal.throwIfAborted();
       const opened = new LiveLink(dialled, context);
       link = opened;
       if (onLink) {
-        void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
+        void opened.lost.then(() => given.abort(failureOf(opened)));
         // In a function of its own, so that what it throws at once is a rejection too.
         await within(signal, (async () => onLink(opened, { signal }))());
       }
       signal.throwIfAborted();
-      if (!opened.open) throw opened.reason ?? goodbye(opened);
+      if (!opened.open) throw failureOf(opened);
       return opened;
     } catch (error) {
       link?.destroy(error);
@@ -198,7 +201,9 @@ export class Links<In, Out> {
         await within(signal, onFailedAttempt?.(whole(context)));
       },
       shouldConsumeRetry: async (context) => {
-        consumes = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(whole(context))) : true;
+        const asked = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(whole(context))) : true;
+        // p-retry would repeat the attempt, and ask nothing more.
+        consumes = asked || context.error instanceof TypeError;
         remaining = deadline - performance.now();
         if (consumes) outage.consumed = base + context.retriesConsumed + 1;
         return consumes;
@@ -214,20 +219,31 @@ export class Links<In, Out> {
     };
   }
 
-  /** Errors that no retry can mend: ours, or a peer that was never trusted. (p-retry itself knows `TypeError`.) */
+  /** Errors that no retry can mend: the program's, or a peer that was never trusted. */
   #isFatal(error: Error): boolean {
-    if (error instanceof RangeError || error instanceof ReferenceError) return true;
+    if (isMistake(error)) return true;
     return this.#parts.context.counters.links === 0 && isCertificateError(error);
   }
 }
+
+/** Of a class that only mistakes in a program have. (p-retry itself knows `TypeError`, and which of them are the network's.) */
+const isMistake = (error: unknown): boolean => error instanceof RangeError || error instanceof ReferenceError;
 
 /** A timeout after so many retries: finite, as p-retry wants it, and 0 if it began so. */
 const grown = (timeout: number, factor: number, retries: number): number =>
   Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
-function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
+/**
+ * The loss of a link, as the failure of an attempt. What a stream was destroyed with is nobody's programming error, whatever
+ * its class: it may well be about what the peer sent.
+ */
+function failureOf<In, Out>(link: LiveLink<In, Out>): Error {
+  const { reason } = link;
   const when = link.uptime > 0 ? `after ${Math.round(link.uptime)} ms` : 'before it was up';
-  return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
+  if (reason === undefined) return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
+  const looksOurs = isMistake(reason) || reason instanceof TypeError;
+  if (reason instanceof NotBytesError || (reason instanceof Error && !looksOurs)) return reason;
+  return new ReconError('ERR_RECON_DROPPED', `${link} was lost ${when}${because(reason)}`, reason);
 }
 
 /** @param reached - the link that `onLink` keeps waiting, or the dialer if there is none yet */

@@ -32,6 +32,9 @@ const SMALL = 1024;
 
 const NONE = Buffer.alloc(0);
 
+/** What `dial` brings is no stream of bytes: a mistake of the program, as nothing else is that a link is lost with. */
+export class NotBytesError extends TypeError {}
+
 /**
  * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
  * has one for all its links: few bytes of each, unread, must not hold on to a slab for each.
@@ -100,7 +103,7 @@ export class StreamSource implements Source {
   #pass(chunk: unknown): boolean {
     if (isUint8Array(chunk)) return this.#receive(this.#own(chunk));
     if (typeof chunk === 'string') return this.#receive(Buffer.from(chunk));
-    this.#stream.destroy(new TypeError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
+    this.#stream.destroy(new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }
 

@@ -47,7 +47,7 @@ export class Writer {
   write(parts: readonly Part[], taken: Taken): boolean {
     if (parts.length === 0) this.#confirm(taken, 0);
     else if (this.#options.stalled) this.#writeSliced(parts, taken);
-    else this.#writeWhole(parts, taken);
+    else this.#guard(() => this.#writeWhole(parts, taken));
     return this.#slices.length <= 1 && this.#socket.writableLength === 0;
   }
 
@@ -110,7 +110,7 @@ export class Writer {
       return;
     }
     this.#options.stalled?.arm();
-    this.#socket.write(slice.bytes, (error) => {
+    const onWritten = (error?: Error | null): void => {
       if (error) return this.#options.onError(error);
       // Progress counts when it is made, however long its confirmation takes a breath; a lost link is watched no more.
       if (!this.#socket.destroyed) this.#options.stalled?.arm();
@@ -120,13 +120,18 @@ export class Writer {
         // Last, since more may be written at that.
         slice.taken(bytes);
       }, slice.bytes.length);
-    });
+    };
+    this.#guard(() => this.#socket.write(slice.bytes, onWritten));
+  }
+
+  #finish(): void {
+    this.#guard(() => this.#socket.end(this.#onEnd));
   }
 
   /** A stream of somebody else's making may throw. */
-  #finish(): void {
+  #guard(use: () => void): void {
     try {
-      this.#socket.end(this.#onEnd);
+      use();
     } catch (error) {
       this.#options.onError(error as Error);
     }

@@ -34,6 +34,29 @@ test('a stream of somebody else’s making that throws when it is written to los
   assert.is(conn.stats.links, 2);
 });
 
+test('so does one that throws later, in the midst of a write that is watched', async () => {
+  const thrown = new Error('not today');
+  let dials = 0;
+  let onSecond = 0;
+  const dial = (): Duplex => {
+    const number = ++dials;
+    let writes = 0;
+    return new Duplex({
+      read() {},
+      write(chunk: Buffer, _encoding, callback) {
+        if (number === 1 && ++writes === 2) throw thrown;
+        if (number === 2) onSecond += chunk.length;
+        setImmediate(callback);
+      },
+    });
+  };
+  await using conn = await connect({ ...quick, closeTimeout: 1, writeTimeout: 60_000, dial });
+  const dropped = next<Drop<Buffer, unknown>>(conn, 'drop');
+  await conn.write(Buffer.alloc(64 * 1024));
+  assert.is((await dropped).reason, thrown);
+  assert.is(onSecond, 64 * 1024, 'whole');
+});
+
 test('a decoder whose pending() throws costs no message: nothing is counted as unfinished', async () => {
   await using peer = await Peer.start();
   const pending = (): number => { throw new Error('a mistake in a codec'); };

@@ -95,6 +95,18 @@ test('an AbortError thrown in onLink, or a programming error, ends it at once wi
   assert.is(peer.links.length, throws.length);
 });
 
+test('a programming error ends it at once also where shouldConsumeRetry forgives everything', async () => {
+  for (const mistake of [new TypeError('a'), new RangeError('b'), new ReferenceError('c')]) {
+    let dials = 0;
+    const dial = (): never => {
+      dials += 1;
+      throw mistake;
+    };
+    assert.is(await rejection(connect({ dial, retry: { shouldConsumeRetry: () => dials > 3 } })), mistake);
+    assert.is(dials, 1);
+  }
+});
+
 test('any other error thrown in onLink is one more failed attempt, and uses up no number', async () => {
   await using peer = await Peer.start();
   const numbers: number[] = [];

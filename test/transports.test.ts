@@ -140,6 +140,74 @@ test('dial: a stream that throws when it is ended is lost with that, and the con
   }
 });
 
+test('dial: a connection that ends while its stream is on the way has no link of it, and reads nothing of it', async () => {
+  const ends: [how: string, end: (conn: Connection, abort: () => void) => void][] = [
+    ['destroy()', (conn) => void conn.destroy()],
+    ['abort', (_conn, abort) => abort()],
+    ['end()', (conn) => void conn.end()],
+  ];
+  for (const [how, end] of ends) {
+    for (let turns = 0; turns < 10; turns++) {
+      const abort = new AbortController();
+      const streams: Duplex[] = [];
+      let ended = false;
+      const dial = async (): Promise<Duplex> => {
+        const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+        if (streams.push(stream) > 1) {
+          stream.push('too late');
+          // From here to the link, the stream passes from promise to promise.
+          let later = Promise.resolve();
+          for (let count = 0; count < turns; count++) later = later.then(() => {});
+          void later.then(() => {
+            ended = true;
+            end(conn, () => abort.abort());
+          });
+        }
+        return stream;
+      };
+      const onLink = (): void => assert.not(ended, `${how} after ${turns} turns, and onLink is called`);
+      const conn: Connection = await connect({ ...quick, closeTimeout: 1, signal: abort.signal, dial, onLink });
+      streams[0]!.push(null);
+      await conn.closed.catch(() => {});
+      assert.ok(streams.every((stream) => stream.destroyed));
+      if (how === 'end()') continue;
+      const { done } = await conn[Symbol.asyncIterator]().next().catch(() => ({ done: true }));
+      assert.ok(done, `${how} after ${turns} turns, and there is something to read`);
+    }
+  }
+});
+
+test('dial: whatever a stream is destroyed with is no mistake of this program, and it is dialled again', async () => {
+  for (const mistake of [new TypeError('a'), new RangeError('Invalid WebSocket frame'), new ReferenceError('c')]) {
+    const dial = (): Duplex => {
+      const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+      if (++dials < 3) setImmediate(() => stream.destroy(mistake));
+      return stream;
+    };
+    let dials = 0;
+    const failures: unknown[] = [];
+    // The first is lost in onLink, the second as a young link.
+    const onLink = (link: Link): unknown => (dials === 1 ? link.read() : undefined);
+    const connecting = connect({ ...quick, minUptime: 60_000, dial, onLink, retry: { ...quick.retry, onFailedAttempt: ({ error }) => void failures.push(error) } });
+    await using conn = await connecting;
+    await eventually(() => dials === 3 && conn.readyState === 'open');
+    assert.equal(failures.map((failure) => (failure as { code?: string }).code), ['ERR_RECON_DROPPED', 'ERR_RECON_DROPPED']);
+    assert.ok(failures.every((failure) => (failure as Error).cause === mistake), String(failures));
+    conn.destroy();
+  }
+});
+
+test('dial: a stream of something else than bytes is a mistake of this program, and ends it', async () => {
+  const dial = (): Duplex =>
+    Duplex.from(async function* () {
+      yield { not: 'bytes' };
+    });
+  const conn = await connect({ ...quick, minUptime: 60_000, dial });
+  const error = await rejection(conn.closed);
+  assert.instance(error, TypeError);
+  assert.match(error.message, 'a stream of objects');
+});
+
 test('dial: the stdio of a child process, which is started again when it dies', async () => {
   const children: ChildProcess[] = [];
   const exits: Promise<unknown>[] = [];
