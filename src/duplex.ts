@@ -55,16 +55,11 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
     if (isRead && (error || stream.writableEnded)) return;
     if (isRead && !stream.readableEnded) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
-    else {
-      // The connection has told of it to whoever listens to that.
-      stream.on('error', ignore).destroy(error);
-    }
+    else stream.destroy(error);
   };
   connection.closed.then(() => onClosed(), onClosed);
   return stream;
 }
-
-const ignore = (): void => {};
 
 const noNull = (): ReconError =>
   new ReconError('ERR_RECON_CODEC', 'the peer sent null, which a Node stream takes for its end: iterate the connection instead');

@@ -28,6 +28,10 @@ export function because(cause: unknown): string {
   return `: ${cause instanceof Error ? cause.message : inspect(cause)}`;
 }
 
+/** Of a class that mistakes in a program have. */
+export const isMistake = (error: unknown): error is Error =>
+  error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+
 /**
  * The same error with another message, unless it is frozen. What a terminal shows of an error is its stack, which has the
  * message at its top.

@@ -3,12 +3,13 @@ import type { Duplex } from 'node:stream';
 import { type Codec, decode, type Decoder, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
-import { because, type Reason, ReconError } from './errors.js';
+import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Inbox } from './inbox.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
 import type { Section } from './section.js';
+import { NotBytesError } from './source.js';
 import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 
@@ -79,6 +80,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   reason: Reason | undefined;
   /** False from the moment it is lost. */
   open = true;
+  /** Its stream is itself at fault, and so will be the next: it threw a programming error, or brought what are no bytes. */
+  mistake: Error | undefined;
   /** Bytes of a message that was begun and not finished when it was lost. */
   discarded = 0;
   /** Fulfilled as soon as it is lost. */
@@ -119,10 +122,11 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
       stalled: this.#stalled,
       onTaken: (bytes) => (counters.bytesWritten += bytes),
       onError: (error) => this.destroy(error),
+      onThrown: (error) => this.#blame(error),
     });
 
     socket.on('end', () => this.destroy());
-    socket.on('error', (error) => this.destroy(error));
+    socket.on('error', (error) => (error instanceof NotBytesError ? this.#blame(error) : this.destroy(error)));
     socket.on('close', () => this.destroy(socket.errored ?? undefined));
     this.#paused = this.#section.full;
     source.start((chunk) => this.#receive(chunk), !this.#paused);
@@ -224,6 +228,11 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#writes.clear();
     this.#section.close();
     this.#lost.resolve();
+  }
+
+  #blame(error: unknown): void {
+    if (isMistake(error)) this.mistake = error;
+    this.destroy(error);
   }
 
   /** Says of an error of this link whom it was about. */

@@ -4,12 +4,11 @@ import { inspect } from 'node:util';
 import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { because, type Reason, ReconError } from './errors.js';
+import { isMistake, type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
-import { NotBytesError } from './source.js';
 
 export { AbortError } from 'p-retry';
 
@@ -37,8 +36,24 @@ interface Outage {
   /** Milliseconds spent without a link. */
   spent: number;
   /** Why the link that didn't last was lost. */
-  loss: Error | undefined;
+  loss: Loss | undefined;
 }
+
+/**
+ * The loss of a link as p-retry gets to see it, which would judge it by its class. But what a stream was destroyed with may be
+ * about what the peer sent, even if it is a `RangeError`.
+ */
+class Loss extends Error {
+  override readonly cause: Error;
+
+  constructor(cause: Error) {
+    super(cause.message);
+    this.cause = cause;
+  }
+}
+
+/** What has failed, as everybody else gets to see it. */
+const bare = <E>(error: E): E | Error => (error instanceof Loss ? error.cause : error);
 
 /** @internal Brings one link after another, under p-retry. */
 export class Links<In, Out> {
@@ -65,8 +80,9 @@ export class Links<In, Out> {
       if (link === undefined) continue;
       const wasUp = link.open;
       if (wasUp) await live(link);
+      if (link.mistake && !this.#stopped) throw link.mistake;
       if (wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
-      else outage.loss = failureOf(link);
+      else outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
     }
   }
 
@@ -106,7 +122,7 @@ export class Links<In, Out> {
     try {
       await pRetry(attempt, this.#backoff(outage, signal));
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw bare(error);
     } finally {
       outage.spent += performance.now() - started;
     }
@@ -124,7 +140,7 @@ export class Links<In, Out> {
       return await this.#open(attempt, signal);
     } catch (error) {
       if (signal.aborted) return undefined as never;
-      counters.lastError = error as Reason;
+      counters.lastError = bare(error) as Reason;
       throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
     }
   }
@@ -149,17 +165,18 @@ export class Links<In, Out> {
       const opened = new LiveLink(dialled, context);
       link = opened;
       if (onLink) {
-        void opened.lost.then(() => given.abort(failureOf(opened)));
+        void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
         // In a function of its own, so that what it throws at once is a rejection too.
         await within(signal, (async () => onLink(opened, { signal }))());
       }
       signal.throwIfAborted();
-      if (!opened.open) throw failureOf(opened);
+      if (!opened.open) throw opened.reason ?? goodbye(opened);
       return opened;
     } catch (error) {
+      const isLoss = link !== undefined && !link.open && !link.mistake && error === link.reason;
       link?.destroy(error);
       dialled?.socket.destroy();
-      throw error;
+      throw isLoss && error instanceof Error ? new Loss(error) : error;
     } finally {
       late.disarm();
       trying.removeEventListener('abort', giveUp);
@@ -184,6 +201,7 @@ export class Links<In, Out> {
     /** p-retry counts from where the last link was lost; the hooks are told of the whole outage. */
     const whole = (context: RetryContext): RetryContext => ({
       ...context,
+      error: bare(context.error),
       attemptNumber: outage.attempts,
       retriesConsumed: base + context.retriesConsumed,
     });
@@ -213,7 +231,7 @@ export class Links<In, Out> {
         const { error, retriesConsumed } = context;
         if (this.#isFatal(error)) return false;
         if (shouldRetry && !(await within(signal, shouldRetry(whole(context))))) return false;
-        this.#parts.onRetry({ attempt: outage.attempts, error, delay: consumes ? delay(retriesConsumed) : 0 });
+        this.#parts.onRetry({ attempt: outage.attempts, error: bare(error), delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },
     };
@@ -221,29 +239,19 @@ export class Links<In, Out> {
 
   /** Errors that no retry can mend: the program's, or a peer that was never trusted. */
   #isFatal(error: Error): boolean {
-    if (isMistake(error)) return true;
-    return this.#parts.context.counters.links === 0 && isCertificateError(error);
+    // A `TypeError` that p-retry lets pass is the network's.
+    if (isMistake(error) && !(error instanceof TypeError)) return true;
+    return this.#parts.context.counters.links === 0 && isCertificateError(bare(error));
   }
 }
-
-/** Of a class that only mistakes in a program have. (p-retry itself knows `TypeError`, and which of them are the network's.) */
-const isMistake = (error: unknown): boolean => error instanceof RangeError || error instanceof ReferenceError;
 
 /** A timeout after so many retries: finite, as p-retry wants it, and 0 if it began so. */
 const grown = (timeout: number, factor: number, retries: number): number =>
   Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
-/**
- * The loss of a link, as the failure of an attempt. What a stream was destroyed with is nobody's programming error, whatever
- * its class: it may well be about what the peer sent.
- */
-function failureOf<In, Out>(link: LiveLink<In, Out>): Error {
-  const { reason } = link;
+function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
   const when = link.uptime > 0 ? `after ${Math.round(link.uptime)} ms` : 'before it was up';
-  if (reason === undefined) return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
-  const looksOurs = isMistake(reason) || reason instanceof TypeError;
-  if (reason instanceof NotBytesError || (reason instanceof Error && !looksOurs)) return reason;
-  return new ReconError('ERR_RECON_DROPPED', `${link} was lost ${when}${because(reason)}`, reason);
+  return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
 }
 
 /** @param reached - the link that `onLink` keeps waiting, or the dialer if there is none yet */

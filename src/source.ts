@@ -32,7 +32,7 @@ const SMALL = 1024;
 
 const NONE = Buffer.alloc(0);
 
-/** What `dial` brings is no stream of bytes: a mistake of the program, as nothing else is that a link is lost with. */
+/** What `dial` brings is no stream of bytes. */
 export class NotBytesError extends TypeError {}
 
 /**
@@ -96,7 +96,11 @@ export class StreamSource implements Source {
   /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks; and makes no more. */
   drain(): void {
     this.#stream.off('data', this.#onData);
-    this.#stream.destroy();
+    try {
+      this.#stream.destroy();
+    } catch {
+      // The link is lost all the same.
+    }
     for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
   }
 

@@ -22,6 +22,8 @@ export interface WriterOptions {
   readonly onTaken: Taken;
   /** The link is lost. */
   readonly onError: (error: Error) => void;
+  /** It is lost because its stream, one of somebody else's making, has thrown. */
+  readonly onThrown: (error: unknown) => void;
 }
 
 /**
@@ -48,7 +50,7 @@ export class Writer {
     if (parts.length === 0) this.#confirm(taken, 0);
     else if (this.#options.stalled) this.#writeSliced(parts, taken);
     else this.#guard(() => this.#writeWhole(parts, taken));
-    return this.#slices.length <= 1 && this.#socket.writableLength === 0;
+    return this.#slices.length <= 1 && this.#socket.writableLength === 0 && !this.#socket.destroyed;
   }
 
   /** Says goodbye, once everything is written; `said` is told when the system has it. */
@@ -128,12 +130,11 @@ export class Writer {
     this.#guard(() => this.#socket.end(this.#onEnd));
   }
 
-  /** A stream of somebody else's making may throw. */
   #guard(use: () => void): void {
     try {
       use();
     } catch (error) {
-      this.#options.onError(error as Error);
+      this.#options.onThrown(error);
     }
   }
 

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { type Codec, connect, type Drop, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
-import { codeOf, next, quick, readText } from './helpers.js';
+import { codeOf, next, quick, readText, rejection } from './helpers.js';
 import { Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -55,6 +55,54 @@ test('so does one that throws later, in the midst of a write that is watched', a
   await conn.write(Buffer.alloc(64 * 1024));
   assert.is((await dropped).reason, thrown);
   assert.is(onSecond, 64 * 1024, 'whole');
+});
+
+test('a stream that has a programming error in its write() ends the connection with it, however long it lasted', async () => {
+  const mistake = new TypeError('target.send is not a function');
+  for (const writeTimeout of [0, 60_000]) {
+    const dial = (): Duplex =>
+      new Duplex({
+        read() {},
+        write() {
+          throw mistake;
+        },
+      });
+    const conn = await connect({ ...quick, writeTimeout, dial });
+    const written = conn.write('hello');
+    assert.is(await rejection(conn.closed), mistake);
+    assert.is((await rejection(written)).cause, mistake);
+    assert.is(conn.stats.links, 1);
+  }
+});
+
+test('what a stream that throws leaves behind is drained', async () => {
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    stream.write = () => { throw new Error('not today'); };
+    return stream;
+  };
+  await using conn = await connect({ ...quick, closeTimeout: 1, unflushed: 'reject', dial });
+  const drained = next(conn, 'drain');
+  assert.is(await codeOf(conn.write('hello')), 'ERR_RECON_UNFLUSHED');
+  await drained;
+});
+
+test('a stream that throws when it is destroyed is lost, and the next one is dialled', async () => {
+  const streams: Duplex[] = [];
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    if (streams.push(stream) === 1) {
+      stream.destroy = () => {
+        throw new Error('not today');
+      };
+    }
+    return stream;
+  };
+  const conn = await connect({ ...quick, closeTimeout: 1, dial });
+  const up = next(conn, 'reconnect');
+  streams[0]!.push(null);
+  await up;
+  await conn.end();
 });
 
 test('a decoder whose pending() throws costs no message: nothing is counted as unfinished', async () => {

@@ -122,18 +122,6 @@ test('destroying it destroys the connection, and the other way round', async () 
   assert.is(await failed, failure);
 });
 
-test('a connection that fails when its stream is at rest, and nobody listens to that, ends no process', async () => {
-  await using peer = await Peer.start();
-  const conn = await connect(peer.port, { retry: { retries: 0 } });
-  const link = await peer.nextLink();
-  await pipeline(Readable.from(['one']), conn.stream(), { end: false });
-  await link.until('one');
-  link.end();
-  assert.is((await rejection(conn.closed)).code, 'ERR_RECON_DROPPED');
-  await eventually(() => conn.stream().closed);
-  assert.is((conn.stream().errored as { code?: string } | null)?.code, 'ERR_RECON_DROPPED');
-});
-
 test('a failed connection fails the pipeline, after all that was received', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, { retry: { retries: 0 } });

@@ -13,8 +13,9 @@ test('a link that is lost before it hears that the system took its bytes is watc
   let isArmed = false;
   stalled.arm = () => (isArmed = true);
   let taken = 0;
-  const onError = (): void => assert.unreachable();
-  const writer = new Writer(socket, { isNetSocket: false, stalled, onTaken: (bytes) => (taken += bytes), onError });
+  const never = (): void => assert.unreachable();
+  const onTaken = (bytes: number): void => void (taken += bytes);
+  const writer = new Writer(socket, { isNetSocket: false, stalled, onTaken, onError: never, onThrown: never });
   writer.write([{ data: 'hello', length: 5 }], () => {});
   assert.ok(isArmed);
   socket.destroy();
