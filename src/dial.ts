@@ -5,7 +5,7 @@ import type { Endpoint } from './address.js';
 import { callback, isObject, wrongType } from './check.js';
 import { ReconError, retold } from './errors.js';
 import { within } from './promises.js';
-import { Slab, SlabSource, type Source, StreamSource } from './source.js';
+import { destroyed, Slab, SlabSource, type Source, StreamSource } from './source.js';
 
 /** What a custom `dial` is told. */
 export interface DialContext {
@@ -106,7 +106,7 @@ export class Dialer {
       if (event !== undefined) await ready(socket, event, peer, context.signal);
       return { socket, source, isNetSocket: socket instanceof Socket, peer };
     } catch (error) {
-      socket.destroy();
+      destroyed(socket);
       throw error;
     }
   }
@@ -153,7 +153,7 @@ const ignore = (): void => {};
 
 /** A stream that comes when nobody waits for it any more. */
 const destroyLate = (socket: unknown): void => {
-  if (isDuplex(socket)) socket.on('error', ignore).destroy();
+  if (isDuplex(socket)) destroyed(socket.on('error', ignore));
 };
 
 /** Waits until a socket that is still connecting is ready. Whatever comes of that, nobody listens to it afterwards. */

@@ -9,7 +9,7 @@ import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
 import type { Section } from './section.js';
-import { NotBytesError } from './source.js';
+import { isOfNoBytes } from './source.js';
 import type { Counters } from './stats.js';
 import { Writer } from './writer.js';
 
@@ -122,11 +122,14 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
       stalled: this.#stalled,
       onTaken: (bytes) => (counters.bytesWritten += bytes),
       onError: (error) => this.destroy(error),
-      onThrown: (error) => this.#blame(error),
+      onThrown: (error) => {
+        if (isMistake(error)) this.mistake = error;
+        this.destroy(error);
+      },
     });
 
     socket.on('end', () => this.destroy());
-    socket.on('error', (error) => (error instanceof NotBytesError ? this.#blame(error) : this.destroy(error)));
+    socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy(socket.errored ?? undefined));
     this.#paused = this.#section.full;
     source.start((chunk) => this.#receive(chunk), !this.#paused);
@@ -216,6 +219,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     if (!this.open) return;
     this.open = false;
     this.reason = reason as Reason | undefined;
+    if (isOfNoBytes(reason)) this.mistake = reason;
     this.#lostAt = performance.now();
     this.#idle?.disarm();
     this.#stalled?.disarm();
@@ -228,11 +232,6 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#writes.clear();
     this.#section.close();
     this.#lost.resolve();
-  }
-
-  #blame(error: unknown): void {
-    if (isMistake(error)) this.mistake = error;
-    this.destroy(error);
   }
 
   /** Says of an error of this link whom it was about. */

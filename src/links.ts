@@ -1,16 +1,17 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
-import pRetry, { type Options as PRetryOptions, type RetryContext } from 'p-retry';
+import pRetry, { AbortError, type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { isMistake, type Reason, ReconError } from './errors.js';
+import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
+import { destroyed } from './source.js';
 
-export { AbortError } from 'p-retry';
+export { AbortError };
 
 /** @internal */
 export type LinksSettings<In, Out> = Pick<Settings<In, Out>, 'connectTimeout' | 'minUptime' | 'onLink' | 'retry'>;
@@ -148,7 +149,7 @@ export class Links<In, Out> {
   /** Dials and lets `onLink` have its say, both within `connectTimeout`. */
   async #open(attempt: number, trying: AbortSignal): Promise<LiveLink<In, Out>> {
     const { settings, dialer, context } = this.#parts;
-    const { connectTimeout, onLink } = settings;
+    const { connectTimeout } = settings;
     const given = new AbortController();
     const { signal } = given;
     const giveUp = (): void => given.abort(trying.reason);
@@ -164,22 +165,32 @@ export class Links<In, Out> {
       signal.throwIfAborted();
       const opened = new LiveLink(dialled, context);
       link = opened;
-      if (onLink) {
-        void opened.lost.then(() => given.abort(opened.reason ?? goodbye(opened)));
-        // In a function of its own, so that what it throws at once is a rejection too.
-        await within(signal, (async () => onLink(opened, { signal }))());
-      }
+      await this.#greet(opened, given);
       signal.throwIfAborted();
       if (!opened.open) throw opened.reason ?? goodbye(opened);
       return opened;
     } catch (error) {
       const isLoss = link !== undefined && !link.open && !link.mistake && error === link.reason;
       link?.destroy(error);
-      dialled?.socket.destroy();
+      if (dialled) destroyed(dialled.socket);
       throw isLoss && error instanceof Error ? new Loss(error) : error;
     } finally {
       late.disarm();
       trying.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** Lets `onLink` have its say, as long as its time allows and the link lasts. */
+  async #greet(link: LiveLink<In, Out>, given: AbortController): Promise<void> {
+    const { onLink } = this.#parts.settings;
+    if (!onLink) return;
+    void link.lost.then(() => given.abort(link.reason ?? goodbye(link)));
+    // In a function of its own, so that what it throws at once is a rejection too.
+    const done = (async () => onLink(link, { signal: given.signal }))();
+    try {
+      await within(given.signal, done);
+    } catch (error) {
+      throw link.open ? error : ((await lastWord(done)) ?? error);
     }
   }
 
@@ -249,9 +260,17 @@ export class Links<In, Out> {
 const grown = (timeout: number, factor: number, retries: number): number =>
   Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
+/** The loss of a link by a plain goodbye, or with what is no `Error`. */
 function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
   const when = link.uptime > 0 ? `after ${Math.round(link.uptime)} ms` : 'before it was up';
-  return new ReconError('ERR_RECON_DROPPED', `the peer closed ${link} ${when}`);
+  const what = link.reason === undefined ? `the peer closed ${link} ${when}` : `${link} was lost ${when}${because(link.reason)}`;
+  return new ReconError('ERR_RECON_DROPPED', what, link.reason);
+}
+
+/** A peer that refuses us may hang up at once: `onLink`, which has read why, gives up just after its link was lost. */
+async function lastWord(done: Promise<unknown>): Promise<AbortError | undefined> {
+  const error = await Promise.race([done.catch((thrown: unknown) => thrown), turn()]);
+  return error instanceof AbortError ? error : undefined;
 }
 
 /** @param reached - the link that `onLink` keeps waiting, or the dialer if there is none yet */

@@ -33,7 +33,21 @@ const SMALL = 1024;
 const NONE = Buffer.alloc(0);
 
 /** What `dial` brings is no stream of bytes. */
-export class NotBytesError extends TypeError {}
+class NotBytesError extends TypeError {}
+
+/** Whether a stream was destroyed because it brought something else than bytes. Node looks at that, too. */
+export const isOfNoBytes = (error: unknown): error is Error =>
+  error instanceof NotBytesError || (error instanceof TypeError && (error as NodeJS.ErrnoException).code === 'ERR_INVALID_ARG_TYPE');
+
+/** Destroys a stream, which may be of somebody else's making and throw. Returns whether it didn't. */
+export function destroyed(stream: Duplex, error?: Error): boolean {
+  try {
+    stream.destroy(error);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /**
  * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
@@ -96,18 +110,14 @@ export class StreamSource implements Source {
   /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks; and makes no more. */
   drain(): void {
     this.#stream.off('data', this.#onData);
-    try {
-      this.#stream.destroy();
-    } catch {
-      // The link is lost all the same.
-    }
+    if (!destroyed(this.#stream)) return;
     for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
   }
 
   #pass(chunk: unknown): boolean {
     if (isUint8Array(chunk)) return this.#receive(this.#own(chunk));
     if (typeof chunk === 'string') return this.#receive(Buffer.from(chunk));
-    this.#stream.destroy(new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
+    destroyed(this.#stream, new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }
 

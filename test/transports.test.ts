@@ -4,7 +4,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { connect, type Connection, type Drop, lines, type Link } from 'recon';
+import { AbortError, connect, type Connection, type DialContext, type Drop, lines, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
 import { inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
@@ -227,17 +227,73 @@ test('dial: giving up after a link that was lost with a RangeError ends with tha
 });
 
 test('dial: a stream of something else than bytes is a mistake of this program, and ends it', async () => {
-  const dial = (): Duplex =>
-    Duplex.from(async function* () {
-      yield { not: 'bytes' };
-    });
+  const write = (_chunk: unknown, _encoding: string, callback: () => void): void => callback();
+  const ofObjects = (): Duplex => {
+    // One that keeps its error to itself.
+    const stream = new Duplex({ readableObjectMode: true, read() {}, write, destroy: (_error, callback) => callback(null) });
+    stream.push({ not: 'bytes' });
+    return stream;
+  };
+  const pushesObjects = (): Duplex => {
+    const stream = new Duplex({ read() {}, write });
+    setImmediate(() => stream.push({ not: 'bytes' }));
+    return stream;
+  };
+  const streams: [dial: () => Duplex, message: string][] = [
+    [() => Duplex.from(async function* () { yield { not: 'bytes' }; }), 'a stream of objects'],
+    [ofObjects, 'a stream of objects'],
+    [pushesObjects, 'chunk'],
+  ];
   for (const minUptime of [0, 60_000]) {
-    const conn = await connect({ ...quick, minUptime, dial });
-    const error = await rejection(conn.closed);
-    assert.instance(error, TypeError);
-    assert.match(error.message, 'a stream of objects');
-    assert.is(conn.stats.links, 1);
+    for (const [dial, message] of streams) {
+      const conn = await connect({ ...quick, minUptime, dial });
+      const error = await rejection(conn.closed);
+      assert.instance(error, TypeError);
+      assert.match(error.message, message);
+      assert.is(conn.stats.links, 1);
+    }
   }
+});
+
+test('dial: a refusal that comes together with the goodbye is heard: an AbortError ends it', async () => {
+  const refusal = new Error('wrong password');
+  let dials = 0;
+  const dial = (): Duplex => {
+    dials += 1;
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    stream.push('ERR');
+    stream.push(null);
+    return stream;
+  };
+  const onLink = async (link: Link): Promise<void> => {
+    if (String(await link.read()) === 'ERR') throw new AbortError(refusal);
+  };
+  assert.is(await rejection(connect({ ...quick, dial, onLink })), refusal);
+  assert.is(dials, 1);
+});
+
+test('dial: a stream that throws when it is destroyed does not change why an attempt failed, nor comes late for nothing', async () => {
+  const failure = new Error('not yet');
+  const dial = async ({ attempt, signal }: DialContext): Promise<Duplex> => {
+    // The second is late.
+    if (attempt === 2) await once(signal, 'abort');
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    stream.destroy = () => {
+      throw new TypeError('a mistake in destroy()');
+    };
+    streams.push(stream);
+    return stream;
+  };
+  const streams: Duplex[] = [];
+  const errors: { message: string; code?: string }[] = [];
+  const onLink = (): never => {
+    throw failure;
+  };
+  const retry = { ...quick.retry, retries: 2, onFailedAttempt: ({ error }: { error: Error }) => void errors.push(error) };
+  assert.is(await rejection(connect({ ...quick, connectTimeout: 30, dial, onLink, retry })), failure);
+  assert.is(errors[0], failure);
+  assert.is(errors[1]?.code, 'ERR_RECON_TIMEOUT');
+  await eventually(() => streams.length === 3);
 });
 
 test('dial: the stdio of a child process, which is started again when it dies', async () => {
