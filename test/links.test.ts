@@ -1,3 +1,4 @@
+import { Duplex } from 'node:stream';
 import { connect, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { quick, rejection } from './helpers.js';
@@ -20,6 +21,30 @@ test('an attempt whose failure shouldConsumeRetry forgives is repeated without a
   assert.equal(consumed, [0, 0, 0, 0]);
   conn.destroy();
   await conn.closed;
+});
+
+test('a factor of 0 is one of 1, as p-retry has it: each wait is as long as the first', async () => {
+  const retry = { retries: 3, minTimeout: 2, factor: 0, randomize: false };
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, '127.0.0.1', { minUptime: 0, retry });
+  const delays: number[] = [];
+  conn.on('retry', ({ delay }: Retry) => delays.push(delay));
+  await peer.stop();
+  assert.is((await rejection(conn.closed)).code, 'ECONNREFUSED');
+  assert.equal(delays, [2, 2, 2]);
+});
+
+test('a link that was lost with what is no Error is told as lost with that', async () => {
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    setImmediate(() => stream.destroy('the weather' as unknown as Error));
+    return stream;
+  };
+  const conn = await connect({ dial, retry: { retries: 0 } });
+  const error = await rejection(conn.closed);
+  assert.is(error.code, 'ERR_RECON_DROPPED');
+  assert.match(error.message, 'the weather');
+  assert.is(error.cause, 'the weather');
 });
 
 /** Runs it after so many microtasks. */
