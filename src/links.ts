@@ -269,7 +269,11 @@ function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
 
 /** A peer that refuses us may hang up at once: `onLink`, which has read why, gives up just after its link was lost. */
 async function lastWord(done: Promise<unknown>): Promise<AbortError | undefined> {
-  const error = await Promise.race([done.catch((thrown: unknown) => thrown), turn()]);
+  const thrown = done.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  const error = await Promise.race([thrown, turn()]);
   return error instanceof AbortError ? error : undefined;
 }
 

@@ -272,6 +272,23 @@ test('dial: a refusal that comes together with the goodbye is heard: an AbortErr
   assert.is(dials, 1);
 });
 
+test('dial: an AbortError that onLink returns, and does not throw, is no refusal, also when its link is lost meanwhile', async () => {
+  let dials = 0;
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+    stream.push('hello');
+    if (++dials === 1) stream.push(null);
+    return stream;
+  };
+  const onLink = async (link: Link): Promise<unknown> => {
+    await link.read();
+    return new AbortError('returned');
+  };
+  const conn = await connect({ ...quick, closeTimeout: 1, dial, onLink });
+  assert.is(dials, 2);
+  await conn.end();
+});
+
 test('dial: a stream that throws when it is destroyed does not change why an attempt failed, nor comes late for nothing', async () => {
   const failure = new Error('not yet');
   const dial = async ({ attempt, signal }: DialContext): Promise<Duplex> => {

@@ -1,9 +1,9 @@
 /**
  * Runs the benchmarks: `npm run bench`, or `npm run bench -- write lines` for some. It never fails on a number: it reports.
  *
- * Each contender takes its turn in each round of a workload (whom no bar concerns, in three of them), in an order that changes, every
- * time with a fresh server and a fresh client. Only a run of everything is written to `results.json` and `results.svg`, so that these are of one machine
- * and one day.
+ * Each contender takes its turn in each round of a workload (whom no bar concerns, in three of them), in an order that
+ * changes, every time with a fresh server and a fresh client. Only a run of everything is written to `results.json` and
+ * `results.svg`, so that these are of one machine and one day.
  */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const folder = import.meta.dirname;
 
 const unknown = wanted.filter((name) => !workloads.some((workload) => workload.name === name));
 if (unknown.length > 0 || (rounds !== undefined && !(rounds >= 1))) {
-  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds 10] [--no-peers]`);
+  console.error(`usage: npm run bench -- [${workloads.map(({ name }) => name).join('|')}]… [--rounds n] [--no-peers]`);
   process.exit(1);
 }
 
