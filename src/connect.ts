@@ -69,7 +69,7 @@ export async function connect<In, Out>(...args: readonly unknown[]): Promise<Con
   const settings = checked<In, Out>(args);
   settings.signal?.throwIfAborted();
   const connection = new Connection(settings);
-  await connection.opened;
+  await connection.opened();
   return connection;
 }
 

@@ -52,21 +52,16 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    */
   readonly closed: Promise<void>;
 
-  /** @internal Settles with the first link. */
-  readonly opened: Promise<void>;
-
   readonly #settings: Settings<In, Out>;
   readonly #counters = noneYet();
   readonly #hold = new Hold();
   readonly #inbox: Inbox<In, Link<In, Out>>;
   readonly #outbox: Outbox;
   readonly #links: Links<In, Out>;
-  readonly #opened: Deferred<void> = deferred();
-  readonly #closed: Deferred<void> = deferred();
   readonly #onAbort = (): void => this.#cut({ error: this.#settings.signal?.reason });
   /** The link that is up. */
   #link: LiveLink<In, Out> | undefined;
-  /** Wanted by `reconnect()`: the next link. */
+  /** Wanted by `connect()` or `reconnect()`: the next link. */
   #next: Deferred<Link<In, Out>> | undefined;
   #ending: Promise<void> | undefined;
   /** Set once, when it is decided how all this ends. */
@@ -78,8 +73,6 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   constructor(settings: Settings<In, Out>) {
     super();
     this.#settings = settings;
-    this.opened = handled(this.#opened.promise);
-    this.closed = handled(this.#closed.promise);
     const onDropped = (dropped: number): void => void (this.#counters.bytesDiscarded += dropped);
     const { highWaterMark, maxBufferedAmount, unflushed } = settings;
     this.#inbox = new Inbox({ highWaterMark, raw: settings.codec === (bytes as unknown), onDropped });
@@ -95,32 +88,30 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
       setMaxListeners(0, settings.signal);
       settings.signal.addEventListener('abort', this.#onAbort, { once: true });
     }
-    void this.#run();
+    this.closed = handled(this.#live());
   }
 
   /** The whole life: link after link, until there is nothing more to say, or no hope. */
-  async #run(): Promise<void> {
+  async #live(): Promise<void> {
     try {
-      await this.#links.each((link) => this.#live(link));
+      for (let link = await this.#links.next(); link; link = await this.#links.next(link)) {
+        if (!this.#links.claim(link)) continue;
+        this.#up(link);
+        await link.lost;
+        this.#down(link);
+      }
       this.#shut('clean');
     } catch (error) {
       this.#shut({ error });
     }
     await this.#hold.release(this.#settings.closeTimeout);
-    this.#over();
-  }
-
-  async #live(link: LiveLink<In, Out>): Promise<void> {
-    this.#up(link);
-    await link.lost;
-    this.#down(link);
+    await this.#over();
   }
 
   #up(link: LiveLink<In, Out>): void {
     this.#link = link;
     this.#counters.links += 1;
     link.up();
-    this.#opened.resolve();
     this.#next?.resolve(link);
     this.#next = undefined;
     tell(this, this.#counters.links === 1 ? 'connect' : 'reconnect', link);
@@ -160,24 +151,33 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#links.stop();
     this.#outbox.fail(error);
     this.#inbox.finish(outcome);
-    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before the next link was up${because(error)}`, error));
+    const which = this.#counters.links === 0 ? 'first' : 'next';
+    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before its ${which} link was up${because(error)}`, error));
   }
 
-  /** Nothing is left, and everybody is told. */
-  #over(): void {
+  /** Nothing is left, and everybody is told. Throws the error that ended it. */
+  async #over(): Promise<void> {
     const outcome = this.#outcome as Outcome;
     if (outcome !== 'clean') tell(this, 'error', outcome.error as Reason);
     tell(this, 'close');
     // In the order of the events: whoever exits after `await conn.end()` has heard `close`.
-    process.nextTick(() => {
-      if (outcome === 'clean') {
-        this.#opened.reject(new ReconError('ERR_RECON_CLOSED', 'the connection was ended before its first link was up'));
-        this.#closed.resolve();
-      } else {
-        this.#opened.reject(outcome.error);
-        this.#closed.reject(outcome.error);
-      }
-    });
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    if (outcome !== 'clean') throw outcome.error;
+  }
+
+  /** @internal Fulfilled when the first link is up. Rejects with what has ended the connection before, once that is over. */
+  async opened(): Promise<void> {
+    try {
+      await this.#nextUp();
+    } catch (error) {
+      await this.closed;
+      throw error;
+    }
+  }
+
+  #nextUp(): Promise<Link<In, Out>> {
+    this.#next ??= deferred();
+    return handled(this.#next.promise);
   }
 
   /**
@@ -220,7 +220,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    */
   end(message?: Out): Promise<void> {
     if (message === undefined && this.#ending) return this.#ending;
-    if (message === undefined && this.#outcome) return this.#closed.promise.catch(() => {});
+    if (message === undefined && this.#outcome) return this.closed.catch(() => {});
     let written: Promise<void> | undefined;
     try {
       if (message !== undefined) written = this.#push(message);
@@ -262,11 +262,10 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (this.#outcome || this.#outbox.done) {
       return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has ended: there is no next link'));
     }
-    this.#next ??= deferred();
-    const { promise } = this.#next;
+    const next = this.#nextUp();
     this.#links.redial();
     this.#link?.destroy(new ReconError('ERR_RECON_DROPPED', 'reconnect() was called'));
-    return handled(promise);
+    return next;
   }
 
   /** Reads message by message: `for await (const message of conn)`. See {@link Connection}. */

@@ -86,13 +86,13 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   discarded = 0;
   /** Fulfilled as soon as it is lost. */
   readonly lost: Promise<void>;
+  #lose!: () => void;
 
   readonly #context: LinkContext<In, Out>;
   readonly #source: Dialled['source'];
   readonly #section: Section<In, Link<In, Out>>;
   readonly #decoder: Decoder<In>;
   readonly #writer: Writer;
-  readonly #lost: Deferred<void> = deferred();
   readonly #writes = new Set<Deferred<void>>();
   readonly #idle: Deadline | undefined;
   readonly #stalled: Deadline | undefined;
@@ -109,7 +109,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.number = counters.links + 1;
     this.socket = socket;
     this.peer = peer;
-    this.lost = this.#lost.promise;
+    this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#context = context;
     this.#source = source;
     this.#decoder = settings.codec.decoder();
@@ -138,6 +138,11 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   toString(): string {
     return `link ${this.number} to ${this.peer}`;
+  }
+
+  /** It has come up; if not, the attempt is in `onLink`, or has failed. */
+  get wasUp(): boolean {
+    return this.#upAt < Infinity;
   }
 
   /** Milliseconds it has been up, or was. */
@@ -231,7 +236,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     for (const write of this.#writes) write.reject(this.#dropped('write'));
     this.#writes.clear();
     this.#section.close();
-    this.#lost.resolve();
+    this.#lose();
   }
 
   /** Says of an error of this link whom it was about. */
@@ -278,7 +283,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** Silence counts from now; but not before the link is up, nor while we don't listen. */
   #watch(): void {
-    if (this.open && !this.#paused && this.#upAt < Infinity) this.#idle?.arm();
+    if (this.open && !this.#paused && this.wasUp) this.#idle?.arm();
     else this.#idle?.disarm();
   }
 

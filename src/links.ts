@@ -69,22 +69,25 @@ export class Links<In, Out> {
     this.#outage = this.#newOutage();
   }
 
-  /** Lives each link that comes up, until stopped. Throws the error that no retry can mend, or the last one. */
-  async each(live: (link: LiveLink<In, Out>) => Promise<void>): Promise<void> {
+  /**
+   * The next link, once the last one is lost; undefined if there is to be none. Throws the error that no retry can mend, or
+   * the last one.
+   */
+  async next(last?: LiveLink<In, Out>): Promise<LiveLink<In, Out> | undefined> {
+    if (last && !this.#stopped) this.#judge(last);
     while (!this.#stopped) {
-      const outage = this.#outage;
       this.#trying = new AbortController();
-      const link = await this.#next(outage, this.#trying.signal);
-      // It may be called off until the very moment in which its link comes to life.
-      if (this.#trying.signal.aborted) link?.destroy();
-      this.#trying = undefined;
-      if (link === undefined) continue;
-      const wasUp = link.open;
-      if (wasUp) await live(link);
-      if (link.mistake && !this.#stopped) throw link.mistake;
-      if (wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
-      else outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
+      const link = await this.#bring(this.#outage, this.#trying.signal);
+      if (link) return link;
     }
+    return undefined;
+  }
+
+  /** Whether the link may come up: until this very moment it may be lost, or called off. */
+  claim(link: LiveLink<In, Out>): boolean {
+    if (this.#trying?.signal.aborted) link.destroy();
+    this.#trying = undefined;
+    return link.open;
   }
 
   /** Starts anew, with the backoff at its beginning. A link that is up is not concerned. */
@@ -104,8 +107,16 @@ export class Links<In, Out> {
     return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
   }
 
-  /** The next link that comes up, if that is not called off. p-retry counts, asks its hooks and waits. */
-  async #next(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out> | undefined> {
+  /** What the end of a link means for the next one. */
+  #judge(link: LiveLink<In, Out>): void {
+    if (link.mistake) throw link.mistake;
+    if (link.wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
+    // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
+    else if (this.#outage.attempts > 0) this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
+  }
+
+  /** One more link, if it is not called off. p-retry counts, asks its hooks and waits. */
+  async #bring(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out> | undefined> {
     const started = performance.now();
     let link: LiveLink<In, Out> | undefined;
     const attempt = async (): Promise<LiveLink<In, Out>> => {

@@ -56,7 +56,7 @@ export class Whole implements World {
     conn.on('drain', () => (this.#drains += 1));
     conn.on('error', (error) => this.#events.push(`error ${textOf(error)}`));
     conn.on('close', () => this.#events.push('close'));
-    conn.opened.then(() => (this.#opened = 'done'), (error) => (this.#opened = textOf(error)));
+    conn.opened().then(() => (this.#opened = 'done'), (error) => (this.#opened = textOf(error)));
     conn.closed.then(() => (this.#closed = 'done'), (error) => (this.#closed = textOf(error)));
   }
 
