@@ -67,7 +67,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** Set once, when it is decided how all this ends. */
   #outcome: Outcome | undefined;
   #stream: Duplex | undefined;
-  readonly #refusals = new Refusals(() => this.#outbox.refusedLate());
+  #refusals: Refusals | undefined;
 
   /** @internal Connections are made by `connect()`. */
   constructor(settings: Settings<In, Out>) {
@@ -198,6 +198,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     try {
       return this.#push(message, options);
     } catch (error) {
+      this.#refusals ??= new Refusals(() => this.#outbox.refusedLate());
       return this.#refusals.refuse(error);
     }
   }

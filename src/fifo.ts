@@ -1,6 +1,9 @@
+/** Of every queue in which nothing has been yet: most of those of an idle connection. */
+const EMPTY: never[] = [];
+
 /** A queue whose `shift` stays cheap at any length (`Array.prototype.shift` moves the whole of a large array). */
 export class Fifo<T> {
-  #items: (T | undefined)[] = [];
+  #items: (T | undefined)[] = EMPTY;
   #head = 0;
 
   get length(): number {
@@ -16,7 +19,8 @@ export class Fifo<T> {
   }
 
   push(item: T): void {
-    this.#items.push(item);
+    if (this.#items === EMPTY) this.#items = [item];
+    else this.#items.push(item);
   }
 
   shift(): T | undefined {

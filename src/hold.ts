@@ -60,7 +60,7 @@ export class Hold {
     };
     follow();
     // Not every stream can be asked later whether it is closed.
-    socket.once('close', () => {
+    socket.on('close', () => {
       if (this.#socket === socket) this.#socket = undefined;
     });
     // At each of several addresses Node makes a new handle, which is ref'd.
