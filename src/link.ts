@@ -9,9 +9,9 @@ import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
 import type { Section } from './section.js';
-import { isOfNoBytes } from './source.js';
+import { isOfNoBytes, type Receiver } from './source.js';
 import type { Counters } from './stats.js';
-import { Writer } from './writer.js';
+import { Writer, type WriterHost } from './writer.js';
 
 /**
  * One socket under a connection, from being dialled to being dropped.
@@ -72,7 +72,7 @@ export interface LinkContext<In, Out> {
 }
 
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
-export class LiveLink<In, Out> implements Link<In, Out>, Sink {
+export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterHost {
   readonly number: number;
   readonly socket: Duplex;
   readonly peer: string;
@@ -93,7 +93,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
   readonly #section: Section<In, Link<In, Out>>;
   readonly #decoder: Decoder<In>;
   readonly #writer: Writer;
-  readonly #writes = new Set<Deferred<void>>();
+  /** Its own that wait for the system, once there are any. */
+  #writes: Set<Deferred<void>> | undefined;
   readonly #idle: Deadline | undefined;
   readonly #stalled: Deadline | undefined;
   /** The peer's goodbye is due; once ours is said, or about to be. */
@@ -117,22 +118,13 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#section.onRoom = () => this.#resume();
     this.#idle = this.#deadline('idleTimeout', 'nothing was received');
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
-    this.#writer = new Writer(socket, {
-      isNetSocket,
-      stalled: this.#stalled,
-      onTaken: (bytes) => (counters.bytesWritten += bytes),
-      onError: (error) => this.destroy(error),
-      onThrown: (error) => {
-        if (isMistake(error)) this.mistake = error;
-        this.destroy(error);
-      },
-    });
+    this.#writer = new Writer(socket, this, { isNetSocket, stalled: this.#stalled });
 
     socket.on('end', () => this.destroy());
     socket.on('error', (error) => this.destroy(error));
     socket.on('close', () => this.destroy(socket.errored ?? undefined));
     this.#paused = this.#section.full;
-    source.start((chunk) => this.#receive(chunk), !this.#paused);
+    source.start(this, !this.#paused);
     if (socket.destroyed || socket.readableEnded) this.destroy(socket.errored ?? undefined);
   }
 
@@ -181,16 +173,26 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     if (!this.open) return rejected(this.#dropped('write'));
     if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', `cannot write: the connection is ending, and has said goodbye on ${this}`));
     const write = deferred();
+    this.#writes ??= new Set();
     this.#writes.add(write);
     const length = Buffer.byteLength(data);
     let left = length;
     this.send([{ data, length }], (bytes) => {
       left -= bytes;
       if (left > 0) return;
-      this.#writes.delete(write);
+      this.#writes?.delete(write);
       write.resolve();
     });
     return handled(write.promise);
+  }
+
+  onTaken(bytes: number): void {
+    this.#context.counters.bytesWritten += bytes;
+  }
+
+  onThrown(error: unknown): void {
+    if (isMistake(error)) this.mistake = error;
+    this.destroy(error);
   }
 
   send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
@@ -233,8 +235,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     this.#source.drain();
     this.discarded = this.#unfinished();
     this.#context.counters.bytesDiscarded += this.discarded;
-    for (const write of this.#writes) write.reject(this.#dropped('write'));
-    this.#writes.clear();
+    for (const write of this.#writes ?? []) write.reject(this.#dropped('write'));
+    this.#writes = undefined;
     this.#section.close();
     this.#lose();
   }
@@ -253,7 +255,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
     );
   }
 
-  #receive(chunk: Buffer): boolean {
+  receive(chunk: Buffer): boolean {
     if (this.#source.isFromLoop) this.#writer.turned();
     this.#context.counters.bytesRead += chunk.length;
     if (this.#section.dropping) this.#section.push([], chunk.length);
@@ -289,7 +291,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink {
 
   /** One that the system has not taken yet is enough: they must not pile up before a peer that doesn't read. */
   #beat(message: Out): void {
-    if (this.#writes.size === 0) void this.write(message);
+    if (!this.#writes?.size) void this.write(message);
   }
 
   #unfinished(): number {

@@ -3,13 +3,16 @@ import type { Duplex } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import * as workers from 'node:worker_threads';
 
-/** Takes a chunk that has arrived. Returns whether more is wanted; if not, the source stops until `resume()`. */
-export type Receive = (chunk: Buffer) => boolean;
+/** Who is told what arrives. */
+export interface Receiver {
+  /** Takes a chunk. Returns whether more is wanted; if not, the source stops until `resume()`. */
+  receive(chunk: Buffer): boolean;
+}
 
 /** Where a link's bytes come from. What a source has taken from the system is never lost to a later reset. */
 export interface Source {
   /** Begins to hand over what comes; at once, or not before `resume()`. */
-  start(receive: Receive, atOnce: boolean): void;
+  start(receiver: Receiver, atOnce: boolean): void;
   resume(): void;
   /** The stream is lost: destroys it, and hands over what was taken from the system and not yet passed on. */
   drain(): void;
@@ -18,7 +21,7 @@ export interface Source {
 }
 
 /**
- * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So an idle
+ * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So a quiet
  * connection holds on to little, and a busy one allocates seldom. The largest are for a flood, in which one read fills a whole
  * slab. With 128 KiB, the string of such a chunk would be a large object to V8, and slow to make.
  */
@@ -31,6 +34,12 @@ const WORTH = 1 / 8;
 const SMALL = 1024;
 
 const NONE = Buffer.alloc(0);
+
+/**
+ * Where every quiet connection reads, so that one to which nothing comes has no memory for it. What is read here is copied
+ * before anybody sees it, and so before anything else can be read.
+ */
+const LANDING = Buffer.allocUnsafeSlow(LARGE_SLAB);
 
 /** What `dial` brings is no stream of bytes. */
 class NotBytesError extends TypeError {}
@@ -58,20 +67,36 @@ export class Slab {
   #used = 0;
   #nextSize = LEAST_SLAB;
 
-  /** What is free, and at least enough. */
-  room(enough = this.#nextSize * WORTH): Buffer {
-    if (this.#bytes.length - this.#used < enough) {
-      this.#bytes = Buffer.allocUnsafeSlow(this.#nextSize);
-      // Chunks share it: who transfers one to a worker must not take the others with it.
-      // (Not every runtime can say so.)
-      workers.markAsUntransferable?.(this.#bytes.buffer);
-      this.#used = 0;
-    }
+  /** Where to read. */
+  room(): Buffer {
+    if (this.#nextSize === LEAST_SLAB) return LANDING;
+    this.#reserve(this.#nextSize * WORTH);
     return this.#bytes.subarray(this.#used);
   }
 
-  /** Uses so many bytes of the room. */
-  take(length: number): Buffer {
+  /** What was read into the room, so many bytes. */
+  take(length: number, room: Uint8Array): Buffer {
+    return room === LANDING ? this.copy(room.subarray(0, length)) : this.#use(length);
+  }
+
+  /** Copies a chunk to where the last one ended. */
+  copy(chunk: Uint8Array): Buffer {
+    this.#reserve(chunk.length);
+    this.#bytes.set(chunk, this.#used);
+    return this.#use(chunk.length);
+  }
+
+  /** Makes sure that there is enough room. */
+  #reserve(enough: number): void {
+    if (this.#bytes.length - this.#used >= enough) return;
+    this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#nextSize, enough));
+    // Chunks share it: who transfers one to a worker must not take the others with it.
+    // (Not every runtime can say so.)
+    workers.markAsUntransferable?.(this.#bytes.buffer);
+    this.#used = 0;
+  }
+
+  #use(length: number): Buffer {
     this.#used += length;
     const isFlood = length >= LARGE_SLAB && this.#used === this.#bytes.length;
     this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, this.#nextSize / 2), isFlood ? LARGEST_SLAB : LARGE_SLAB);
@@ -85,7 +110,7 @@ export class StreamSource implements Source {
   readonly isFromLoop = false;
   readonly #stream: Duplex;
   readonly #slab: Slab;
-  #receive!: Receive;
+  #receiver!: Receiver;
   readonly #onData = (chunk: unknown): void => {
     if (!this.#pass(chunk)) this.#stream.pause();
   };
@@ -95,8 +120,8 @@ export class StreamSource implements Source {
     this.#slab = slab;
   }
 
-  start(receive: Receive, atOnce: boolean): void {
-    this.#receive = receive;
+  start(receiver: Receiver, atOnce: boolean): void {
+    this.#receiver = receiver;
     this.#stream.on('data', this.#onData);
     // It may have come paused.
     if (atOnce) this.#stream.resume();
@@ -115,16 +140,14 @@ export class StreamSource implements Source {
   }
 
   #pass(chunk: unknown): boolean {
-    if (isUint8Array(chunk)) return this.#receive(this.#own(chunk));
-    if (typeof chunk === 'string') return this.#receive(Buffer.from(chunk));
+    if (isUint8Array(chunk)) return this.#receiver.receive(this.#own(chunk));
+    if (typeof chunk === 'string') return this.#receiver.receive(Buffer.from(chunk));
     destroyed(this.#stream, new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }
 
   #own(chunk: Uint8Array): Buffer {
-    if (chunk.length > SMALL) return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    this.#slab.room(SMALL).set(chunk);
-    return this.#slab.take(chunk.length);
+    return chunk.length > SMALL ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : this.#slab.copy(chunk);
   }
 }
 
@@ -136,16 +159,13 @@ export class SlabSource implements Source {
   readonly isFromLoop = true;
   readonly #slab: Slab;
   #socket: Socket | undefined;
+  #receiver: Receiver | undefined;
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
-  #early: Buffer[] = [];
-  #receive: Receive = (chunk) => {
-    this.#early.push(chunk);
-    return true;
-  };
+  #early: Buffer[] | undefined;
 
   readonly onread: OnReadOpts = {
     buffer: () => this.#slab.room(),
-    callback: (length) => this.#receive(this.#slab.take(length)),
+    callback: (length, room) => this.#pass(this.#slab.take(length, room)),
   };
 
   constructor(slab: Slab) {
@@ -157,11 +177,11 @@ export class SlabSource implements Source {
     return this;
   }
 
-  start(receive: Receive, atOnce: boolean): void {
-    this.#receive = receive;
-    const wanted = this.#early.map(receive);
-    this.#early = [];
-    if (!atOnce || wanted.includes(false)) this.#socket?.pause();
+  start(receiver: Receiver, atOnce: boolean): void {
+    this.#receiver = receiver;
+    const wanted = this.#early?.map((chunk) => receiver.receive(chunk));
+    this.#early = undefined;
+    if (!atOnce || wanted?.includes(false)) this.#socket?.pause();
   }
 
   resume(): void {
@@ -170,5 +190,12 @@ export class SlabSource implements Source {
 
   drain(): void {
     this.#socket?.destroy();
+  }
+
+  #pass(chunk: Buffer): boolean {
+    if (this.#receiver) return this.#receiver.receive(chunk);
+    this.#early ??= [];
+    this.#early.push(chunk);
+    return true;
   }
 }

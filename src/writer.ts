@@ -18,12 +18,16 @@ export interface WriterOptions {
   readonly isNetSocket: boolean;
   /** Passes when the socket takes nothing of what waits; without one, progress isn't watched. */
   readonly stalled: Deadline | undefined;
+}
+
+/** What a writer needs of the link that it is a part of. */
+export interface WriterHost {
   /** Told of all bytes that are taken. */
-  readonly onTaken: Taken;
+  onTaken(bytes: number): void;
   /** The link is lost. */
-  readonly onError: (error: Error) => void;
+  destroy(error: Error): void;
   /** It is lost because its stream, one of somebody else's making, has thrown. */
-  readonly onThrown: (error: unknown) => void;
+  onThrown(error: unknown): void;
 }
 
 /**
@@ -34,21 +38,25 @@ export interface WriterOptions {
  */
 export class Writer {
   readonly #socket: Duplex;
-  readonly #options: WriterOptions;
+  readonly #host: WriterHost;
+  readonly #isNetSocket: boolean;
+  readonly #stalled: Deadline | undefined;
   readonly #slices = new Fifo<{ bytes: Uint8Array; taken: Taken }>();
   #onEnd: (() => void) | undefined;
   #count = 0;
   #since = 0;
 
-  constructor(socket: Duplex, options: WriterOptions) {
+  constructor(socket: Duplex, host: WriterHost, { isNetSocket, stalled }: WriterOptions) {
     this.#socket = socket;
-    this.#options = options;
+    this.#host = host;
+    this.#isNetSocket = isNetSocket;
+    this.#stalled = stalled;
   }
 
   /** Returns whether the system took everything at once. */
   write(parts: readonly Part[], taken: Taken): boolean {
     if (parts.length === 0) this.#confirm(taken, 0);
-    else if (this.#options.stalled) this.#writeSliced(parts, taken);
+    else if (this.#stalled) this.#writeSliced(parts, taken);
     else this.#guard(() => this.#writeWhole(parts, taken));
     return this.#slices.length <= 1 && this.#socket.writableLength === 0 && !this.#socket.destroyed;
   }
@@ -72,9 +80,9 @@ export class Writer {
     for (let index = 0; index <= last; index++) {
       const { data, length } = parts[index]!;
       asked += length;
-      if (this.#options.isNetSocket && index < last) socket.write(data, 'utf8');
+      if (this.#isNetSocket && index < last) socket.write(data, 'utf8');
       else {
-        this.#writePart(this.#options.isNetSocket ? data : bytesOf(data), asked, index === last, taken);
+        this.#writePart(this.#isNetSocket ? data : bytesOf(data), asked, index === last, taken);
         asked = 0;
       }
     }
@@ -84,7 +92,7 @@ export class Writer {
   /** Writes one part, whose confirmation is that of so many bytes. */
   #writePart(data: string | Uint8Array, bytes: number, isLast: boolean, taken: Taken): void {
     this.#socket.write(data, 'utf8', (error) => {
-      if (error) this.#options.onError(error);
+      if (error) this.#host.destroy(error);
       else if (isLast) this.#confirm(taken, bytes);
       else this.#tell(taken, bytes);
     });
@@ -107,15 +115,15 @@ export class Writer {
     if (this.#socket.destroyed) return;
     const slice = this.#slices.first;
     if (slice === undefined) {
-      this.#options.stalled?.disarm();
+      this.#stalled?.disarm();
       if (this.#onEnd) this.#finish();
       return;
     }
-    this.#options.stalled?.arm();
+    this.#stalled?.arm();
     const onWritten = (error?: Error | null): void => {
-      if (error) return this.#options.onError(error);
+      if (error) return this.#host.destroy(error);
       // Progress counts when it is made, however long its confirmation takes a breath; a lost link is watched no more.
-      if (!this.#socket.destroyed) this.#options.stalled?.arm();
+      if (!this.#socket.destroyed) this.#stalled?.arm();
       this.#confirm((bytes) => {
         this.#slices.shift();
         this.#writeSlice();
@@ -134,7 +142,7 @@ export class Writer {
     try {
       use();
     } catch (error) {
-      this.#options.onThrown(error);
+      this.#host.onThrown(error);
     }
   }
 
@@ -153,7 +161,7 @@ export class Writer {
   }
 
   #tell(taken: Taken, bytes: number): void {
-    this.#options.onTaken(bytes);
+    this.#host.onTaken(bytes);
     taken(bytes);
   }
 }

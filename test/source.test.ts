@@ -2,19 +2,21 @@ import { Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { Slab, SlabSource, StreamSource } from '../src/source.js';
+import { type Receiver, Slab, SlabSource, StreamSource } from '../src/source.js';
 import { suite } from './suite.js';
 
 const test = suite('source');
 
 /** What a source hands over, and whether more is wanted. */
-function receiver(wanted = true): { readonly got: string[]; readonly receive: (chunk: Buffer) => boolean } {
+function receiver(wanted = true): Receiver & { readonly got: string[] } {
   const got: string[] = [];
-  const receive = (chunk: Buffer): boolean => {
-    got.push(chunk.toString());
-    return wanted;
+  return {
+    got,
+    receive(chunk) {
+      got.push(chunk.toString());
+      return wanted;
+    },
   };
-  return { got, receive };
 }
 
 /** A source of a socket's bytes, and the way in which Node hands it some. */
@@ -31,19 +33,19 @@ function slabSource(): { readonly socket: Socket; readonly source: SlabSource; r
 
 test('what a socket brings before it is listened to is handed over first, each chunk by itself', () => {
   const { socket, source, arrive } = slabSource();
-  const { got, receive } = receiver();
+  const peer = receiver();
   assert.ok(arrive('one') && arrive('two'));
-  source.start(receive, true);
+  source.start(peer, true);
   assert.ok(arrive('three'));
-  assert.equal(got, ['one', 'two', 'three']);
+  assert.equal(peer.got, ['one', 'two', 'three']);
   assert.not(socket.isPaused());
 });
 
 test('a socket stops when what it brought early is too much, or nothing is wanted at once', () => {
   const [early, patient] = [slabSource(), slabSource()];
   early.arrive('too much');
-  early.source.start(receiver(false).receive, true);
-  patient.source.start(receiver().receive, false);
+  early.source.start(receiver(false), true);
+  patient.source.start(receiver(), false);
   for (const { socket, source } of [early, patient]) {
     assert.ok(socket.isPaused());
     source.resume();
@@ -51,17 +53,27 @@ test('a socket stops when what it brought early is too much, or nothing is wante
   }
 });
 
+const KiB = 1024;
+
+/** Reads so much, as a socket would. */
+function readInto(slab: Slab, length: number): Buffer {
+  const room = slab.room();
+  return slab.take(Math.min(length, room.length), room);
+}
+
 test('a slab grows with what is read, little by little shrinks, and lies side by side', () => {
-  const KiB = 1024;
   const slab = new Slab();
   /** Reads so much, and tells how large the slab was. */
-  const read = (length: number): number => slab.take(Math.min(length, slab.room().length)).buffer.byteLength / KiB;
-  assert.is(read(100), 4, 'an idle connection holds on to no more than this');
+  const read = (length: number): number => readInto(slab, length).buffer.byteLength / KiB;
   assert.is(read(100), 4);
+  const [first, second] = [readInto(slab, 10), readInto(slab, 20)];
+  assert.ok(first.buffer === second.buffer);
+  assert.is(first.byteOffset + first.length, second.byteOffset);
+  assert.is(read(16 * KiB), 16);
   const [before, after] = [slab.room(), slab.room()];
   assert.ok(before.buffer === after.buffer && before.byteOffset === after.byteOffset, 'room that was not used is given again');
-  const [first, second] = [slab.take(10), slab.take(10)];
-  assert.is(first.byteOffset + first.length, second.byteOffset);
+  const [third, fourth] = [readInto(slab, 10), readInto(slab, 10)];
+  assert.is(third.byteOffset + third.length, fourth.byteOffset);
   for (let count = 0; count < 3; count++) read(Infinity);
   assert.equal([read(Infinity), read(Infinity)], [120, 120], 'a flood fills one after the other');
   assert.is(read(100 * KiB), 120);
@@ -72,37 +84,49 @@ test('a slab grows with what is read, little by little shrinks, and lies side by
   assert.is(read(100), 4);
 });
 
+test('quiet connections read in one place, and what each has read is its own', () => {
+  const [one, other] = [new Slab(), new Slab()];
+  const room = one.room();
+  assert.is(room, other.room());
+  const got = [one, other, one].map((slab, index) => {
+    slab.room().write(`chunk ${index}`);
+    return readInto(slab, 7);
+  });
+  room.fill('x');
+  assert.equal(got.map(String), ['chunk 0', 'chunk 1', 'chunk 2']);
+});
+
 test('a stream that has an encoding brings the same bytes', async () => {
   const stream = new PassThrough({ encoding: 'utf8' });
-  const { got, receive } = receiver();
-  new StreamSource(stream, new Slab()).start(receive, true);
+  const peer = receiver();
+  new StreamSource(stream, new Slab()).start(peer, true);
   stream.write(Buffer.from('grüß').subarray(0, 3));
   stream.write(Buffer.from('grüß').subarray(3));
   await turn();
-  assert.is(got.join(''), 'grüß');
+  assert.is(peer.got.join(''), 'grüß');
 });
 
 test('a stream waits until it is resumed, when nothing is wanted at once', async () => {
   const stream = new PassThrough();
-  const { got, receive } = receiver();
+  const peer = receiver();
   const source = new StreamSource(stream, new Slab());
   stream.write('hello');
-  source.start(receive, false);
+  source.start(peer, false);
   await turn();
-  assert.equal(got, []);
+  assert.equal(peer.got, []);
   source.resume();
   await turn();
-  assert.equal(got, ['hello']);
+  assert.equal(peer.got, ['hello']);
 });
 
 test('a stream of anything but bytes is destroyed with an error that says so', async () => {
   const stream = new Duplex({ objectMode: true, read() {}, write: (_message, _encoding, callback) => callback() });
   const failed = new Promise<Error>((resolve) => stream.once('error', resolve));
-  const { got, receive } = receiver();
-  new StreamSource(stream, new Slab()).start(receive, true);
+  const peer = receiver();
+  new StreamSource(stream, new Slab()).start(peer, true);
   stream.push({ not: 'bytes' });
   const error = await failed;
-  assert.equal(got, []);
+  assert.equal(peer.got, []);
   assert.instance(error, TypeError);
   assert.match(error.message, 'a stream of objects');
 });

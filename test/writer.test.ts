@@ -14,8 +14,8 @@ test('a link that is lost before it hears that the system took its bytes is watc
   stalled.arm = () => (isArmed = true);
   let taken = 0;
   const never = (): void => assert.unreachable();
-  const onTaken = (bytes: number): void => void (taken += bytes);
-  const writer = new Writer(socket, { isNetSocket: false, stalled, onTaken, onError: never, onThrown: never });
+  const host = { onTaken: (bytes: number) => void (taken += bytes), destroy: never, onThrown: never };
+  const writer = new Writer(socket, host, { isNetSocket: false, stalled });
   writer.write([{ data: 'hello', length: 5 }], () => {});
   assert.ok(isArmed);
   socket.destroy();
