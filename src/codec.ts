@@ -62,8 +62,10 @@ export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[
 /** @internal What can't be read as a message, or written as one. */
 export const unreadable = (message: string, cause?: unknown): ReconError => new ReconError('ERR_RECON_CODEC', message, cause);
 
+const alone = (chunk: Buffer): Buffer[] => [chunk];
+
 /** @internal The messages are the bytes, as they come: what a connection speaks unless told otherwise. */
 export const bytes: Codec<Buffer, string | Uint8Array> = {
-  decoder: () => (chunk) => [chunk],
+  decoder: () => alone,
   encode: (message) => message,
 };

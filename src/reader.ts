@@ -23,9 +23,9 @@ export interface Readable<T> {
   /** The next result, nothing yet, or a throw. */
   take(): Result<T> | undefined;
   /** Where the next results come from: all but the last of them may be taken without asking. */
-  run?(): Run<T> | undefined;
+  readonly run?: (() => Run<T> | undefined) | undefined;
   /** Each link is a result, an empty one too. */
-  readonly visits?: boolean;
+  readonly visits?: boolean | undefined;
   /** The slot to hold while reading: asked at each `next()`. */
   slot(): Slot;
   /** The reader waits, having found nothing. */
