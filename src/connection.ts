@@ -61,8 +61,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   readonly #onAbort = (): void => this.#cut({ error: this.#settings.signal?.reason });
   /** The link that is up. */
   #link: LiveLink<In, Out> | undefined;
-  /** Wanted by `connect()` or `reconnect()`: the next link. */
-  #next: Deferred<Link<In, Out>> | undefined;
+  /** Wanted by `connect()`, and later by `reconnect()`: the link that comes up next. */
+  #wanted: Deferred<Link<In, Out>> | undefined = deferred();
   #ending: Promise<void> | undefined;
   /** Set once, when it is decided how all this ends. */
   #outcome: Outcome | undefined;
@@ -112,8 +112,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#link = link;
     this.#counters.links += 1;
     link.up();
-    this.#next?.resolve(link);
-    this.#next = undefined;
+    this.#wanted?.resolve(link);
+    this.#wanted = undefined;
     tell(this, this.#counters.links === 1 ? 'connect' : 'reconnect', link);
     this.#outbox.attach(link);
   }
@@ -152,7 +152,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#outbox.fail(error);
     this.#inbox.finish(outcome);
     const which = this.#counters.links === 0 ? 'first' : 'next';
-    this.#next?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before its ${which} link was up${because(error)}`, error));
+    this.#wanted?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before its ${which} link was up${because(error)}`, error));
   }
 
   /** Nothing is left, and everybody is told. Throws the error that ended it. */
@@ -168,16 +168,17 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** @internal Fulfilled when the first link is up. Rejects with what has ended the connection before, once that is over. */
   async opened(): Promise<void> {
     try {
-      await this.#nextUp();
+      await this.#wantedLink();
     } catch (error) {
+      // It throws what has ended the connection; if nothing has, somebody ended it.
       await this.closed;
       throw error;
     }
   }
 
-  #nextUp(): Promise<Link<In, Out>> {
-    this.#next ??= deferred();
-    return handled(this.#next.promise);
+  #wantedLink(): Promise<Link<In, Out>> {
+    this.#wanted ??= deferred();
+    return handled(this.#wanted.promise);
   }
 
   /**
@@ -263,7 +264,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (this.#outcome || this.#outbox.done) {
       return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has ended: there is no next link'));
     }
-    const next = this.#nextUp();
+    const next = this.#wantedLink();
     this.#links.redial();
     this.#link?.destroy(new ReconError('ERR_RECON_DROPPED', 'reconnect() was called'));
     return next;

@@ -71,6 +71,8 @@ export interface LinkContext<In, Out> {
   readonly counters: Counters;
 }
 
+const spent: Decoder<never> = () => [];
+
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
 export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterHost {
   readonly number: number;
@@ -91,7 +93,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterH
   readonly #context: LinkContext<In, Out>;
   readonly #source: Dialled['source'];
   readonly #section: Section<In, Link<In, Out>>;
-  readonly #decoder: Decoder<In>;
+  #decoder: Decoder<In>;
   readonly #writer: Writer;
   /** Its own that wait for the system, once there are any. */
   #writes: Set<Deferred<void>> | undefined;
@@ -132,7 +134,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterH
     return `link ${this.number} to ${this.peer}`;
   }
 
-  /** It has come up; if not, the attempt is in `onLink`, or has failed. */
+  /** It has come up: not all do that have passed `onLink`. */
   get wasUp(): boolean {
     return this.#upAt < Infinity;
   }
@@ -234,6 +236,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterH
     clearInterval(this.#heartbeat);
     this.#source.drain();
     this.discarded = this.#unfinished();
+    // Who keeps a lost link must not keep half a message.
+    this.#decoder = spent;
     this.#context.counters.bytesDiscarded += this.discarded;
     for (const write of this.#writes ?? []) write.reject(this.#dropped('write'));
     this.#writes = undefined;

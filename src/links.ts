@@ -70,8 +70,8 @@ export class Links<In, Out> {
   }
 
   /**
-   * The next link, once the last one is lost; undefined if there is to be none. Throws the error that no retry can mend, or
-   * the last one.
+   * The next link, given the last one, which is lost, or could not be claimed. It is nobody's until it is claimed. Undefined
+   * if there is to be none; throws the error that no retry can mend, or the last one.
    */
   async next(last?: LiveLink<In, Out>): Promise<LiveLink<In, Out> | undefined> {
     if (last && !this.#stopped) this.#judge(last);
@@ -90,7 +90,7 @@ export class Links<In, Out> {
     return link.open;
   }
 
-  /** Starts anew, with the backoff at its beginning. A link that is up is not concerned. */
+  /** Starts anew, with the backoff at its beginning. A link that was claimed is not concerned. */
   redial(): void {
     this.#outage = this.#newOutage();
     this.#trying?.abort();
@@ -107,7 +107,7 @@ export class Links<In, Out> {
     return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
   }
 
-  /** What the end of a link means for the next one. */
+  /** What the end of a link means for the next one. Throws if there should be none. */
   #judge(link: LiveLink<In, Out>): void {
     if (link.mistake) throw link.mistake;
     if (link.wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
@@ -115,7 +115,7 @@ export class Links<In, Out> {
     else if (this.#outage.attempts > 0) this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
   }
 
-  /** One more link, if it is not called off. p-retry counts, asks its hooks and waits. */
+  /** One more link, or none if that was called off. p-retry counts, asks its hooks and waits. */
   async #bring(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out> | undefined> {
     const started = performance.now();
     let link: LiveLink<In, Out> | undefined;

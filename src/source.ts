@@ -36,8 +36,8 @@ const SMALL = 1024;
 const NONE = Buffer.alloc(0);
 
 /**
- * Where every quiet connection reads, so that one to which nothing comes has no memory for it. What is read here is copied
- * before anybody sees it, and so before anything else can be read.
+ * Where every quiet connection reads, one whose next slab would be the least: it has no memory for what may never come. What
+ * is read here is copied before anybody sees it, and so before anything else can be read.
  */
 const LANDING = Buffer.allocUnsafeSlow(LARGE_SLAB);
 
@@ -69,12 +69,15 @@ export class Slab {
 
   /** Where to read. */
   room(): Buffer {
-    if (this.#nextSize === LEAST_SLAB) return LANDING;
+    if (this.#nextSize === LEAST_SLAB) {
+      if (this.#bytes.length > LEAST_SLAB) this.#give(NONE);
+      return LANDING;
+    }
     this.#reserve(this.#nextSize * WORTH);
     return this.#bytes.subarray(this.#used);
   }
 
-  /** What was read into the room, so many bytes. */
+  /** What was read into the room, the very one that was given: so many bytes. */
   take(length: number, room: Uint8Array): Buffer {
     return room === LANDING ? this.copy(room.subarray(0, length)) : this.#use(length);
   }
@@ -89,10 +92,14 @@ export class Slab {
   /** Makes sure that there is enough room. */
   #reserve(enough: number): void {
     if (this.#bytes.length - this.#used >= enough) return;
-    this.#bytes = Buffer.allocUnsafeSlow(Math.max(this.#nextSize, enough));
+    this.#give(Buffer.allocUnsafeSlow(Math.max(this.#nextSize, enough)));
     // Chunks share it: who transfers one to a worker must not take the others with it.
     // (Not every runtime can say so.)
     workers.markAsUntransferable?.(this.#bytes.buffer);
+  }
+
+  #give(bytes: typeof NONE): void {
+    this.#bytes = bytes;
     this.#used = 0;
   }
 

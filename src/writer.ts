@@ -24,9 +24,9 @@ export interface WriterOptions {
 export interface WriterHost {
   /** Told of all bytes that are taken. */
   onTaken(bytes: number): void;
-  /** The link is lost. */
+  /** Drops the link. */
   destroy(error: Error): void;
-  /** It is lost because its stream, one of somebody else's making, has thrown. */
+  /** Its stream, one of somebody else's making, has thrown. */
   onThrown(error: unknown): void;
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { type Duplex, PassThrough } from 'node:stream';
 import { connect, lines, ReconError } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
@@ -141,6 +142,24 @@ test('dials what a custom dial brings, still connecting or promised, with the at
   assert.equal(attempts, [1, 2, 3]);
   await conn.write('ping');
   assert.is(await readText(conn, (text) => text.length === 4), 'ping');
+});
+
+test('rejects with the reason of a signal that is aborted in the very first dial', async () => {
+  for (const dial of [
+    (): Duplex => new PassThrough(),
+    async (): Promise<Duplex> => new PassThrough(),
+    (): Duplex => {
+      throw new Error('refused');
+    },
+  ]) {
+    const abort = new AbortController();
+    const reason = new Error('nobody to call');
+    const dialling = (): Duplex | Promise<Duplex> => {
+      abort.abort(reason);
+      return dial();
+    };
+    assert.is(await rejection(connect({ dial: dialling, signal: abort.signal })), reason);
+  }
 });
 
 test('ends at once when dial brings what is no stream', async () => {

@@ -34,6 +34,21 @@ test('it is as an array that is pushed, shifted, popped, filtered and put in fro
   }
 });
 
+test('what happens to one is nothing to another', () => {
+  const one = new Fifo<string>();
+  const other = new Fifo<string>();
+  one.clear();
+  one.unshift([]);
+  one.keep(() => true);
+  one.shift();
+  one.pop();
+  one.push('a');
+  one.unshift(['b']);
+  assert.is(other.length, 0);
+  assert.is(new Fifo().length, 0);
+  assert.equal(one.clear(), ['b', 'a']);
+});
+
 test('a long one is shifted as fast as a short one', () => {
   const fifo = new Fifo<number>();
   const count = 400_000;

@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { connect, lengthPrefixed, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
+import { used } from './memory.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -411,6 +412,25 @@ test('a codec may make any number of messages from a chunk', async () => {
   await link.send('y');
   let count = 0;
   for await (const batch of conn.batches()) if ((count += batch.length) === 400_000) break;
+});
+
+test('who keeps links that are lost does not keep their half messages', async () => {
+  const half = Buffer.alloc(900_000, 'x');
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, codec: lines() });
+  const kept: Link<string, string>[] = [];
+  conn.on('drop', ({ link }) => kept.push(link));
+  const before = used();
+  while (kept.length < 10) {
+    const link = await peer.nextLink();
+    const read = conn.stats.bytesRead;
+    await link.send(half);
+    await eventually(() => conn.stats.bytesRead === read + half.length);
+    link.reset();
+    await next(conn, 'reconnect');
+  }
+  const bytes = used() - before;
+  assert.ok(bytes < 4 * half.length, `${bytes} bytes are held`);
 });
 
 test('links that are each read by their own reader are not kept', async () => {

@@ -80,8 +80,8 @@ test('a slab grows with what is read, little by little shrinks, and lies side by
   assert.is(read(Infinity), 120, 'what is left');
   assert.is(read(60 * KiB), 64, 'it was no flood any more');
   assert.is(read(Infinity), 64);
-  for (let count = 0; count < 2_000; count++) read(100);
-  assert.is(read(100), 4);
+  for (let count = 0; count < 8; count++) read(100);
+  assert.is(read(100), 4, 'it holds on to nothing of the flood');
 });
 
 test('quiet connections read in one place, and what each has read is its own', () => {
