@@ -5,7 +5,7 @@ import type { Endpoint } from './address.js';
 import { callback, isObject, wrongType } from './check.js';
 import { ReconError, retold } from './errors.js';
 import { within } from './promises.js';
-import { destroyed, Slab, SlabSource, type Source, StreamSource } from './source.js';
+import { Arena, destroyed, SlabSource, type Source, StreamSource } from './source.js';
 
 /** What a custom `dial` is told. */
 export interface DialContext {
@@ -84,7 +84,7 @@ const sessions = new WeakMap<Endpoint, Buffer>();
 export class Dialer {
   readonly #settings: DialSettings;
   readonly #track: (socket: Duplex) => void;
-  readonly #slab = new Slab();
+  readonly #arena = new Arena();
   #turn = 0;
   /** Whom it is dialling, or has dialled last, in words. */
   peer = '';
@@ -117,13 +117,13 @@ export class Dialer {
       this.peer = 'a dialled stream';
       const socket = await within(context.signal, dial(context), destroyLate);
       if (!isDuplex(socket)) throw wrongType('what dial returns', 'a Duplex stream, or a promise of one', socket);
-      return { socket, source: new StreamSource(socket, this.#slab), peer: this.peer };
+      return { socket, source: new StreamSource(socket, this.#arena), peer: this.peer };
     }
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
     this.peer = describe(endpoint);
-    const slabs = FILLS_SLABS ? new SlabSource(this.#slab) : undefined;
+    const slabs = FILLS_SLABS ? new SlabSource(this.#arena) : undefined;
     const socket = this.#connect(endpoint, slabs?.onread);
-    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#slab), peer: this.peer };
+    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#arena), peer: this.peer };
   }
 
   #connect(endpoint: Endpoint, onread: OnReadOpts | undefined): Socket {

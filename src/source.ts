@@ -31,7 +31,7 @@ const LARGEST_SLAB = 120 * 1024;
 /** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
 const WORTH = 1 / 8;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
-const SMALL = 1024;
+const COPIED = 1024;
 
 const NONE = Buffer.alloc(0);
 
@@ -62,7 +62,7 @@ export function destroyed(stream: Duplex, error?: Error): boolean {
  * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
  * has one for all its links: few bytes of each, unread, must not hold on to a slab for each.
  */
-export class Slab {
+export class Arena {
   #bytes = NONE;
   #used = 0;
   #nextSize = LEAST_SLAB;
@@ -116,15 +116,15 @@ export class StreamSource implements Source {
   /** A stream in memory may answer a write before it returns. */
   readonly isFromLoop = false;
   readonly #stream: Duplex;
-  readonly #slab: Slab;
+  readonly #arena: Arena;
   #receiver!: Receiver;
   readonly #onData = (chunk: unknown): void => {
     if (!this.#pass(chunk)) this.#stream.pause();
   };
 
-  constructor(stream: Duplex, slab: Slab) {
+  constructor(stream: Duplex, arena: Arena) {
     this.#stream = stream;
-    this.#slab = slab;
+    this.#arena = arena;
   }
 
   start(receiver: Receiver, atOnce: boolean): void {
@@ -154,7 +154,7 @@ export class StreamSource implements Source {
   }
 
   #own(chunk: Uint8Array): Buffer {
-    return chunk.length > SMALL ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : this.#slab.copy(chunk);
+    return chunk.length > COPIED ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : this.#arena.copy(chunk);
   }
 }
 
@@ -164,19 +164,19 @@ export class StreamSource implements Source {
  */
 export class SlabSource implements Source {
   readonly isFromLoop = true;
-  readonly #slab: Slab;
+  readonly #arena: Arena;
   #socket: Socket | undefined;
   #receiver: Receiver | undefined;
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
   #early: Buffer[] | undefined;
 
   readonly onread: OnReadOpts = {
-    buffer: () => this.#slab.room(),
-    callback: (length, room) => this.#pass(this.#slab.take(length, room)),
+    buffer: () => this.#arena.room(),
+    callback: (length, room) => this.#pass(this.#arena.take(length, room)),
   };
 
-  constructor(slab: Slab) {
-    this.#slab = slab;
+  constructor(arena: Arena) {
+    this.#arena = arena;
   }
 
   of(socket: Socket): this {

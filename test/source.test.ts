@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { type Receiver, Slab, SlabSource, StreamSource } from '../src/source.js';
+import { Arena, type Receiver, SlabSource, StreamSource } from '../src/source.js';
 import { suite } from './suite.js';
 
 const test = suite('source');
@@ -22,7 +22,7 @@ function receiver(wanted = true): Receiver & { readonly got: string[] } {
 /** A source of a socket's bytes, and the way in which Node hands it some. */
 function slabSource(): { readonly socket: Socket; readonly source: SlabSource; readonly arrive: (text: string) => boolean } {
   const socket = new Socket();
-  const source = new SlabSource(new Slab()).of(socket);
+  const source = new SlabSource(new Arena()).of(socket);
   const { buffer, callback } = source.onread;
   const arrive = (text: string): boolean => {
     const room = (buffer as () => Buffer)();
@@ -56,23 +56,23 @@ test('a socket stops when what it brought early is too much, or nothing is wante
 const KiB = 1024;
 
 /** Reads so much, as a socket would. */
-function readInto(slab: Slab, length: number): Buffer {
-  const room = slab.room();
-  return slab.take(Math.min(length, room.length), room);
+function readInto(arena: Arena, length: number): Buffer {
+  const room = arena.room();
+  return arena.take(Math.min(length, room.length), room);
 }
 
 test('a slab grows with what is read, little by little shrinks, and lies side by side', () => {
-  const slab = new Slab();
+  const arena = new Arena();
   /** Reads so much, and tells how large the slab was. */
-  const read = (length: number): number => readInto(slab, length).buffer.byteLength / KiB;
+  const read = (length: number): number => readInto(arena, length).buffer.byteLength / KiB;
   assert.is(read(100), 4);
-  const [first, second] = [readInto(slab, 10), readInto(slab, 20)];
+  const [first, second] = [readInto(arena, 10), readInto(arena, 20)];
   assert.ok(first.buffer === second.buffer);
   assert.is(first.byteOffset + first.length, second.byteOffset);
   assert.is(read(16 * KiB), 16);
-  const [before, after] = [slab.room(), slab.room()];
+  const [before, after] = [arena.room(), arena.room()];
   assert.ok(before.buffer === after.buffer && before.byteOffset === after.byteOffset, 'room that was not used is given again');
-  const [third, fourth] = [readInto(slab, 10), readInto(slab, 10)];
+  const [third, fourth] = [readInto(arena, 10), readInto(arena, 10)];
   assert.is(third.byteOffset + third.length, fourth.byteOffset);
   for (let count = 0; count < 3; count++) read(Infinity);
   assert.equal([read(Infinity), read(Infinity)], [120, 120], 'a flood fills one after the other');
@@ -85,12 +85,12 @@ test('a slab grows with what is read, little by little shrinks, and lies side by
 });
 
 test('quiet connections read in one place, and what each has read is its own', () => {
-  const [one, other] = [new Slab(), new Slab()];
+  const [one, other] = [new Arena(), new Arena()];
   const room = one.room();
   assert.is(room, other.room());
-  const got = [one, other, one].map((slab, index) => {
-    slab.room().write(`chunk ${index}`);
-    return readInto(slab, 7);
+  const got = [one, other, one].map((arena, index) => {
+    arena.room().write(`chunk ${index}`);
+    return readInto(arena, 7);
   });
   room.fill('x');
   assert.equal(got.map(String), ['chunk 0', 'chunk 1', 'chunk 2']);
@@ -99,7 +99,7 @@ test('quiet connections read in one place, and what each has read is its own', (
 test('a stream that has an encoding brings the same bytes', async () => {
   const stream = new PassThrough({ encoding: 'utf8' });
   const peer = receiver();
-  new StreamSource(stream, new Slab()).start(peer, true);
+  new StreamSource(stream, new Arena()).start(peer, true);
   stream.write(Buffer.from('grüß').subarray(0, 3));
   stream.write(Buffer.from('grüß').subarray(3));
   await turn();
@@ -109,7 +109,7 @@ test('a stream that has an encoding brings the same bytes', async () => {
 test('a stream waits until it is resumed, when nothing is wanted at once', async () => {
   const stream = new PassThrough();
   const peer = receiver();
-  const source = new StreamSource(stream, new Slab());
+  const source = new StreamSource(stream, new Arena());
   stream.write('hello');
   source.start(peer, false);
   await turn();
@@ -123,7 +123,7 @@ test('a stream of anything but bytes is destroyed with an error that says so', a
   const stream = new Duplex({ objectMode: true, read() {}, write: (_message, _encoding, callback) => callback() });
   const failed = new Promise<Error>((resolve) => stream.once('error', resolve));
   const peer = receiver();
-  new StreamSource(stream, new Slab()).start(peer, true);
+  new StreamSource(stream, new Arena()).start(peer, true);
   stream.push({ not: 'bytes' });
   const error = await failed;
   assert.equal(peer.got, []);

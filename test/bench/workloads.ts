@@ -124,7 +124,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
-    rounds: ROUNDS,
+    rounds: 20,
     times: SHORT,
     name: 'read-1k',
     title: 'bytes, sent 1 KiB at a time',
