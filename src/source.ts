@@ -70,7 +70,8 @@ export class Arena {
   /** Where to read. */
   room(): Buffer {
     if (this.#nextSize === LEAST_SLAB) {
-      if (this.#bytes.length > LEAST_SLAB) this.#give(NONE);
+      // The slab of a flood that is over. One that is hardly used is kept: its few chunks would hold on to the whole of it.
+      if (this.#bytes.length > LEAST_SLAB && this.#used * 2 >= this.#bytes.length) this.#give(NONE);
       return LANDING;
     }
     this.#reserve(this.#nextSize * WORTH);
