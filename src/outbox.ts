@@ -37,8 +37,6 @@ const BURST_PARTS = 1024;
 /** For what runs after the code of the moment; `queueMicrotask()` costs several times as much. */
 const RESOLVED = Promise.resolve();
 
-const ignore = (): void => {};
-
 /** The batches that a signal can take back, and its listener. */
 interface Withdrawal {
   readonly batches: Set<Batch>;
@@ -70,7 +68,7 @@ export class Outbox {
   #position = 0;
   #sink: Sink | undefined;
   /** Told by the present link how many more bytes are taken. */
-  #taken: (bytes: number) => void = ignore;
+  #taken: (bytes: number) => void = () => {};
   #flushing = false;
   /** Something had to wait since it was last empty. */
   #backlog = false;
@@ -154,7 +152,6 @@ export class Outbox {
   detach(reason?: unknown, link = 'the link'): void {
     const handed = this.#handed.clear();
     this.#sink = undefined;
-    this.#taken = ignore;
     this.#flushing = false;
     if (this.#options.unflushed === 'reject') {
       const message = `this write may have been sent in part: ${link} was lost before it was confirmed${because(reason)}`;
