@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import * as check from './check.js';
-import { bytes, encode } from './codec.js';
+import { encode } from './codec.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';
@@ -58,7 +58,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   readonly #inbox: Inbox<In, Link<In, Out>>;
   readonly #outbox: Outbox;
   readonly #links: Links<In, Out>;
-  readonly #onAbort = (): void => this.#cut({ error: this.#settings.signal?.reason });
+  readonly #onAbort: (() => void) | undefined;
   /** The link that is up. */
   #link: LiveLink<In, Out> | undefined;
   /** Wanted by `connect()`, and later by `reconnect()`: the link that comes up next. */
@@ -73,20 +73,19 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   constructor(settings: Settings<In, Out>) {
     super();
     this.#settings = settings;
-    const onDropped = (dropped: number): void => void (this.#counters.bytesDiscarded += dropped);
-    const { highWaterMark, maxBufferedAmount, unflushed } = settings;
-    this.#inbox = new Inbox({ highWaterMark, raw: settings.codec === (bytes as unknown), onDropped });
-    this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => tell(this, 'drain') });
-    this.#links = new Links({
-      settings,
-      dialer: new Dialer(settings, (socket) => this.#hold.track(socket)),
-      context: { settings, inbox: this.#inbox, counters: this.#counters },
-      onRetry: (retry) => tell(this, 'retry', retry),
-    });
-    if (settings.signal) {
+    this.#inbox = new Inbox(settings, this.#counters);
+    this.#outbox = new Outbox(settings, () => tell(this, 'drain'));
+    this.#links = new Links(
+      { settings, inbox: this.#inbox, counters: this.#counters },
+      new Dialer(settings, this.#hold),
+      (retry) => tell(this, 'retry', retry),
+    );
+    const { signal } = settings;
+    if (signal) {
+      this.#onAbort = () => this.#cut({ error: signal.reason });
       // One signal may well end many connections: that is no leak to be warned of.
-      setMaxListeners(0, settings.signal);
-      settings.signal.addEventListener('abort', this.#onAbort, { once: true });
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', this.#onAbort, { once: true });
     }
     this.closed = handled(this.#live());
   }
@@ -147,7 +146,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (this.#outcome) return;
     const error = outcome === 'clean' ? undefined : outcome.error;
     this.#outcome = outcome;
-    this.#settings.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort) this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     this.#links.stop();
     this.#outbox.fail(error);
     this.#inbox.finish(outcome);
@@ -309,8 +308,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });
    */
   stream(): Duplex {
-    const objectMode = this.#settings.codec !== (bytes as unknown);
-    this.#stream ??= streamOf<In, Out>(this, { objectMode, unread: () => this.#inbox.size });
+    this.#stream ??= streamOf<In, Out>(this, { objectMode: !this.#settings.raw, unread: () => this.#inbox.size });
     return this.#stream;
   }
 

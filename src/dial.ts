@@ -4,6 +4,7 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext, TLS
 import type { Endpoint } from './address.js';
 import { callback, isObject, wrongType } from './check.js';
 import { ReconError, retold } from './errors.js';
+import type { Hold } from './hold.js';
 import { within } from './promises.js';
 import { Arena, destroyed, SlabSource, type Source, StreamSource } from './source.js';
 
@@ -83,16 +84,16 @@ const sessions = new WeakMap<Endpoint, Buffer>();
 /** @internal Dials the endpoints in turn, or whatever `dial` brings. */
 export class Dialer {
   readonly #settings: DialSettings;
-  readonly #track: (socket: Duplex) => void;
+  readonly #hold: Pick<Hold, 'track'>;
   readonly #arena = new Arena();
   #turn = 0;
   /** Whom it is dialling, or has dialled last, in words. */
   peer = '';
 
-  /** @param track - told of each socket as soon as there is one */
-  constructor(settings: DialSettings, track: (socket: Duplex) => void) {
+  /** @param hold - told of each socket as soon as there is one */
+  constructor(settings: DialSettings, hold: Pick<Hold, 'track'>) {
     this.#settings = settings;
-    this.#track = track;
+    this.#hold = hold;
   }
 
   /** Brings one transport that is ready, or throws. Whatever becomes of the dial, no socket is left behind. */
@@ -100,7 +101,7 @@ export class Dialer {
     const { socket, source, peer } = await this.#begin(context);
     // Someone must hear an error at any time: unheard, it would end the process.
     socket.on('error', ignore);
-    this.#track(socket);
+    this.#hold.track(socket);
     try {
       const event = awaited(socket);
       if (event !== undefined) await ready(socket, event, peer, context.signal);
@@ -122,7 +123,7 @@ export class Dialer {
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
     this.peer = describe(endpoint);
     const slabs = FILLS_SLABS ? new SlabSource(this.#arena) : undefined;
-    const socket = this.#connect(endpoint, slabs?.onread);
+    const socket = this.#connect(endpoint, slabs?.onread());
     return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#arena), peer: this.peer };
   }
 

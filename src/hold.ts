@@ -23,7 +23,7 @@ function letGo(): void {
 }
 
 /** A stream, which may have a handle of its own to keep the process running. */
-type Holding = Duplex & { ref?(): unknown; unref?(): unknown };
+type Holding = Duplex & { readonly connecting?: boolean; ref?(): unknown; unref?(): unknown };
 
 /**
  * What keeps the process running for a connection: a part in the timer, so that waiting to retry counts too, and the
@@ -55,16 +55,22 @@ export class Hold {
   /** A socket is about to be used; it replaces the one before. */
   track(socket: Duplex): void {
     this.#socket = socket as Holding;
-    const follow = (): void => {
-      if (!this.#refed) this.#socket?.unref?.();
-    };
-    follow();
+    this.#follow();
+    if (this.#socket.connecting) this.#followAttempts(socket);
     // Not every stream can be asked later whether it is closed.
     socket.on('close', () => {
       if (this.#socket === socket) this.#socket = undefined;
     });
-    // At each of several addresses Node makes a new handle, which is ref'd.
-    socket.on('connectionAttempt', follow);
+  }
+
+  #follow(): void {
+    if (!this.#refed) this.#socket?.unref?.();
+  }
+
+  /** At each of several addresses Node makes a new handle, which is ref'd. */
+  #followAttempts(socket: Duplex): void {
+    const follow = (): void => this.#follow();
+    socket.on('connectionAttempt', follow).once('ready', () => socket.off('connectionAttempt', follow));
   }
 
   /** Fulfilled when the last socket is closed, or has had `milliseconds` for that; then nothing is held any more. */

@@ -1,6 +1,7 @@
 import { Fifo } from './fifo.js';
-import { DONE, Reader, type Readable, type Result, Slot, value } from './reader.js';
+import { DONE, Reader, type Readable, type Result, type Slot, value } from './reader.js';
 import { Section, type SectionHost, type SectionOptions } from './section.js';
+import type { Counters } from './stats.js';
 
 /** What a link costs besides its bytes, about. Beyond a margin it counts against the mark, or short-lived links had none. */
 const OVERHEAD = 4 * 1024;
@@ -18,26 +19,28 @@ export interface InboxOptions extends SectionOptions {
  *
  * One reader at a time reads it: message by message, batch by batch, or link by link.
  */
-export class Inbox<In, L> implements SectionHost<In, L> {
+export class Inbox<In, L> implements SectionHost<In, L>, Slot {
   /** Bytes received and not read. */
   size = 0;
   /** Links of which something was not read. */
   unreadLinks = 0;
   readonly options: InboxOptions;
-  readonly slot = new Slot();
+  owner: Reader<unknown> | undefined;
+  readonly #counters: Pick<Counters, 'bytesDiscarded'>;
   /** Oldest first. Only the last may still be open. */
   readonly #sections = new Fifo<Section<In, L>>();
   /** The section that the reader of links is in. */
   #visited: Section<In, L> | undefined;
   #end: { readonly error: unknown } | 'clean' | undefined;
 
-  constructor(options: InboxOptions) {
+  constructor(options: InboxOptions, counters: Pick<Counters, 'bytesDiscarded'>) {
     this.options = options;
+    this.#counters = counters;
   }
 
   /** Somebody reads, or is between two reads. */
   get reading(): boolean {
-    return this.slot.owner !== undefined;
+    return this.owner !== undefined;
   }
 
   /** More is unread than the high-water mark allows, in bytes or in links of which there are some. */
@@ -96,7 +99,7 @@ export class Inbox<In, L> implements SectionHost<In, L> {
     const isOwn = (): boolean => section.held || section === this.#visited || isOver();
     const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
-      slot: () => (isOwn() ? section.slot : this.slot),
+      slot: () => (isOwn() ? section : this),
       hungry: () => section.awaited(reader),
       left: () => section.attend(),
     });
@@ -104,13 +107,13 @@ export class Inbox<In, L> implements SectionHost<In, L> {
   }
 
   wake(section?: Section<In, L>): void {
-    section?.slot.owner?.wake();
-    this.slot.owner?.wake();
+    section?.owner?.wake();
+    this.owner?.wake();
   }
 
   /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
-    const visited = section.wasUp && this.slot.owner?.visits;
+    const visited = section.wasUp && this.owner?.visits;
     // A handshake that fails again and again must not fill the memory with what it left unread, nor keep the next from
     // being heard.
     if (!section.wasUp && (this.full || this.#overhead > MARGIN / 2)) section.skip();
@@ -123,6 +126,10 @@ export class Inbox<In, L> implements SectionHost<In, L> {
     if (!section.closed || !section.empty) return;
     if (this.#sections.first === section) this.#sections.shift();
     else if (this.#sections.last === section) this.#sections.pop();
+  }
+
+  dropped(bytes: number): void {
+    this.#counters.bytesDiscarded += bytes;
   }
 
   /** Something was read: what is read to the end is put away, and the newest link may have room. */
@@ -142,7 +149,7 @@ export class Inbox<In, L> implements SectionHost<In, L> {
       run,
       visits,
       take: () => take() ?? this.#ended(),
-      slot: () => this.slot,
+      slot: () => this,
       left: () => {
         left?.();
         this.#sections.last?.attend();

@@ -8,7 +8,7 @@ import type { Inbox } from './inbox.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
-import type { Section } from './section.js';
+import type { Feed, Section } from './section.js';
 import { isOfNoBytes, type Receiver } from './source.js';
 import type { Counters } from './stats.js';
 import { Writer, type WriterHost } from './writer.js';
@@ -74,7 +74,7 @@ export interface LinkContext<In, Out> {
 const spent: Decoder<never> = () => [];
 
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
-export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterHost {
+export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, WriterHost {
   readonly number: number;
   readonly socket: Duplex;
   readonly peer: string;
@@ -117,7 +117,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterH
     this.#source = source;
     this.#decoder = settings.codec.decoder();
     this.#section = inbox.open(this);
-    this.#section.onRoom = () => this.#resume();
+    this.#section.feed = this;
     this.#idle = this.#deadline('idleTimeout', 'nothing was received');
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
     this.#writer = new Writer(socket, this, { isNetSocket, stalled: this.#stalled });
@@ -280,7 +280,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Sink, Receiver, WriterH
     this.destroy(new ReconError(code, `${this}: ${message}`, cause));
   }
 
-  #resume(): void {
+  onRoom(): void {
     if (!this.#paused || !this.open) return;
     this.#paused = false;
     this.#watch();

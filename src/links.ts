@@ -6,7 +6,7 @@ import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
 import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
-import { type LinkContext, LiveLink } from './link.js';
+import { type LinkContext, type LinkSettings, LiveLink } from './link.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
 import { destroyed } from './source.js';
@@ -14,14 +14,8 @@ import { destroyed } from './source.js';
 export { AbortError };
 
 /** @internal */
-export type LinksSettings<In, Out> = Pick<Settings<In, Out>, 'connectTimeout' | 'minUptime' | 'onLink' | 'retry'>;
-
-/** @internal */
-export interface LinksParts<In, Out> {
-  readonly settings: LinksSettings<In, Out>;
-  readonly dialer: Dialer;
-  readonly context: LinkContext<In, Out>;
-  readonly onRetry: (retry: Retry) => void;
+export interface LinksContext<In, Out> extends LinkContext<In, Out> {
+  readonly settings: LinkSettings<In, Out> & Pick<Settings<In, Out>, 'connectTimeout' | 'minUptime' | 'onLink' | 'retry'>;
 }
 
 /** A stretch of trying, until a link lasts. A link that doesn't is one more of its failures. */
@@ -58,14 +52,19 @@ const bare = <E>(error: E): E | Error => (error instanceof Loss ? error.cause : 
 
 /** @internal Brings one link after another, under p-retry. */
 export class Links<In, Out> {
-  readonly #parts: LinksParts<In, Out>;
+  readonly #context: LinksContext<In, Out>;
+  readonly #dialer: Dialer;
+  readonly #onRetry: (retry: Retry) => void;
   #outage: Outage;
   /** Aborts what is under way without a link: a dial, an `onLink`, a wait. */
   #trying: AbortController | undefined;
   #stopped = false;
 
-  constructor(parts: LinksParts<In, Out>) {
-    this.#parts = parts;
+  /** @param onRetry - told of each attempt that failed and is not the last */
+  constructor(context: LinksContext<In, Out>, dialer: Dialer, onRetry: (retry: Retry) => void) {
+    this.#context = context;
+    this.#dialer = dialer;
+    this.#onRetry = onRetry;
     this.#outage = this.#newOutage();
   }
 
@@ -103,14 +102,14 @@ export class Links<In, Out> {
   }
 
   #newOutage(): Outage {
-    const scale = this.#parts.settings.retry.randomize ? (1 + Math.random()) / 2 : 1;
+    const scale = this.#context.settings.retry.randomize ? (1 + Math.random()) / 2 : 1;
     return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
   }
 
   /** What the end of a link means for the next one. Throws if there should be none. */
   #judge(link: LiveLink<In, Out>): void {
     if (link.mistake) throw link.mistake;
-    if (link.wasUp && link.uptime >= this.#parts.settings.minUptime) this.#outage = this.#newOutage();
+    if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = this.#newOutage();
     // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
     else if (this.#outage.attempts > 0) this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
   }
@@ -143,7 +142,7 @@ export class Links<In, Out> {
 
   /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */
   async #attempt(attempt: number, signal: AbortSignal): Promise<LiveLink<In, Out>> {
-    const { counters } = this.#parts.context;
+    const { counters } = this.#context;
     // Failures that come at once, one after the other, must not keep the event loop from turning.
     if (counters.attempts > 0) await turn();
     try {
@@ -159,22 +158,21 @@ export class Links<In, Out> {
 
   /** Dials and lets `onLink` have its say, both within `connectTimeout`. */
   async #open(attempt: number, trying: AbortSignal): Promise<LiveLink<In, Out>> {
-    const { settings, dialer, context } = this.#parts;
-    const { connectTimeout } = settings;
+    const { connectTimeout } = this.#context.settings;
     const given = new AbortController();
     const { signal } = given;
     const giveUp = (): void => given.abort(trying.reason);
     trying.addEventListener('abort', giveUp, { once: true });
-    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout, link ?? dialer)));
+    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout, link ?? this.#dialer)));
     late.arm();
 
     let dialled: Dialled | undefined;
     let link: LiveLink<In, Out> | undefined;
     try {
-      dialled = await dialer.dial({ attempt, signal });
+      dialled = await this.#dialer.dial({ attempt, signal });
       // The stream has been on its way through some promises.
       signal.throwIfAborted();
-      const opened = new LiveLink(dialled, context);
+      const opened = new LiveLink(dialled, this.#context);
       link = opened;
       await this.#greet(opened, given);
       signal.throwIfAborted();
@@ -193,7 +191,7 @@ export class Links<In, Out> {
 
   /** Lets `onLink` have its say, as long as its time allows and the link lasts. */
   async #greet(link: LiveLink<In, Out>, given: AbortController): Promise<void> {
-    const { onLink } = this.#parts.settings;
+    const { onLink } = this.#context.settings;
     if (!onLink) return;
     void link.lost.then(() => given.abort(link.reason ?? goodbye(link)));
     // In a function of its own, so that what it throws at once is a rejection too.
@@ -207,7 +205,7 @@ export class Links<In, Out> {
 
   /** p-retry's options for what is left of an outage. */
   #backoff(outage: Outage, signal: AbortSignal): PRetryOptions {
-    const { retry } = this.#parts.settings;
+    const { retry } = this.#context.settings;
     const { onFailedAttempt, shouldRetry, shouldConsumeRetry, maxRetryTime = Infinity } = retry;
     const base = outage.consumed;
     const factor = retry.factor > 0 ? retry.factor : 1;
@@ -253,7 +251,7 @@ export class Links<In, Out> {
         const { error, retriesConsumed } = context;
         if (this.#isFatal(error)) return false;
         if (shouldRetry && !(await within(signal, shouldRetry(whole(context))))) return false;
-        this.#parts.onRetry({ attempt: outage.attempts, error: bare(error), delay: consumes ? delay(retriesConsumed) : 0 });
+        this.#onRetry({ attempt: outage.attempts, error: bare(error), delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },
     };
@@ -263,7 +261,7 @@ export class Links<In, Out> {
   #isFatal(error: Error): boolean {
     // A `TypeError` that p-retry lets pass is the network's.
     if (isMistake(error) && !(error instanceof TypeError)) return true;
-    return this.#parts.context.counters.links === 0 && isCertificateError(bare(error));
+    return this.#context.counters.links === 0 && isCertificateError(bare(error));
   }
 }
 

@@ -24,8 +24,6 @@ export interface Sink {
 export interface OutboxOptions {
   readonly maxBufferedAmount: number;
   readonly unflushed: 'resend' | 'reject';
-  /** All that had to wait is gone. */
-  readonly onDrain: () => void;
 }
 
 /** What a batch costs besides its bytes, about. Beyond a margin it counts against the bound, or small writes had none. */
@@ -52,6 +50,7 @@ interface Withdrawal {
  */
 export class Outbox {
   readonly #options: OutboxOptions;
+  readonly #onDrain: () => void;
   /** Handed to the link and not confirmed, in order. */
   #handed = new Fifo<Batch>();
   /** Not begun, in order. */
@@ -78,8 +77,10 @@ export class Outbox {
   /** Asked for by `close()`. */
   #finished: Deferred<void> | undefined;
 
-  constructor(options: OutboxOptions) {
+  /** @param onDrain - told when all that had to wait is gone */
+  constructor(options: OutboxOptions, onDrain: () => void) {
     this.#options = options;
+    this.#onDrain = onDrain;
   }
 
   /** Bytes that wait or are unconfirmed. */
@@ -311,7 +312,7 @@ export class Outbox {
     if (this.#refusal) for (const batch of this.#clear()) this.#settle(batch);
     if (this.#backlog && this.#count === 0) {
       this.#backlog = false;
-      this.#options.onDrain();
+      this.#onDrain();
     }
     if (this.#refusal) this.#finished?.resolve();
   }

@@ -7,8 +7,9 @@ export type Result<T> = IteratorResult<T, undefined>;
 export const value = <T>(taken: T): Result<T> => ({ done: false, value: taken });
 export const DONE: Result<never> = { done: true, value: undefined };
 
-/** The right to read, which one reader at a time has. */
-export class Slot {
+/** What one reader at a time has the right to read. */
+export interface Slot {
+  /** The one that has it. */
   owner: Reader<unknown> | undefined;
 }
 

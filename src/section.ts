@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.js';
-import { type Reader, type Result, type Run, Slot, value } from './reader.js';
+import { type Reader, type Result, type Run, type Slot, value } from './reader.js';
 
 /** What came in with one chunk of bytes. */
 interface Batch<In> extends Run<In> {
@@ -14,8 +14,6 @@ const JOINED = 64 * 1024;
 export interface SectionOptions {
   /** The messages are the bytes, so that their boundaries mean nothing. */
   readonly raw: boolean;
-  /** Told of bytes that came and that nobody will read. */
-  readonly onDropped: (bytes: number) => void;
 }
 
 /** What a section needs of the inbox that it is a part of. */
@@ -29,6 +27,8 @@ export interface SectionHost<In, L> {
   /** Somebody reads, or is between two reads. */
   readonly reading: boolean;
   readonly options: SectionOptions;
+  /** Bytes came that nobody will read. */
+  dropped(bytes: number): void;
   /** There is something to be read of this section, or it is over. */
   wake(section: Section<In, L>): void;
   /** Nothing more will come of this section. */
@@ -39,12 +39,17 @@ export interface SectionHost<In, L> {
   resume(): void;
 }
 
+/** Where a section's messages come from. */
+export interface Feed {
+  /** It may go on: there is room again, or somebody waits. */
+  onRoom(): void;
+}
+
 /** What one link sent. */
-export class Section<In, L> {
+export class Section<In, L> implements Slot {
   readonly link: L;
-  readonly slot = new Slot();
-  /** Told when the source may go on: there is room again, or somebody waits. */
-  onRoom: () => void = () => {};
+  owner: Reader<unknown> | undefined;
+  feed: Feed | undefined;
   readonly #inbox: SectionHost<In, L>;
   readonly #batches = new Fifo<Batch<In>>();
   /** Bytes that came without completing a message, if the decoder doesn't count them itself. */
@@ -97,7 +102,7 @@ export class Section<In, L> {
 
   push(messages: In[], bytes: number): void {
     if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
-    if (this.#dropping || this.#closed) this.#inbox.options.onDropped(bytes);
+    if (this.#dropping || this.#closed) this.#inbox.dropped(bytes);
     else {
       this.#carried += bytes;
       if (messages.length === 0) return;
@@ -143,7 +148,7 @@ export class Section<In, L> {
   skip(): void {
     if (!this.empty) this.#inbox.unreadLinks -= 1;
     for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
-      this.#inbox.options.onDropped(batch.bytes);
+      this.#inbox.dropped(batch.bytes);
       this.#inbox.size -= batch.bytes;
       batch.read = batch.messages.length;
     }
@@ -157,7 +162,7 @@ export class Section<In, L> {
     if (this.#closed) return;
     this.#held = false;
     this.#closed = true;
-    this.#inbox.options.onDropped(this.#carried);
+    this.#inbox.dropped(this.#carried);
     this.#inbox.closed(this);
   }
 
@@ -182,7 +187,7 @@ export class Section<In, L> {
 
   /** Lets the source go on, if it may. */
   resume(): void {
-    if (!this.#closed && !this.full) this.onRoom();
+    if (!this.#closed && !this.full) this.feed?.onRoom();
   }
 
   #finished(batch: Batch<In>): void {

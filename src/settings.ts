@@ -6,13 +6,17 @@ import { checkTls, type DialSettings } from './dial.js';
 import type { Heartbeat, LinkSettings } from './link.js';
 import type { ConnectOptions, OnLink, RetryOptions } from './options.js';
 
+type RetrySettings = RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
+
 /** The options with every default filled in and every value checked. */
 export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
   readonly onLink: OnLink<In, Out> | undefined;
-  readonly retry: RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
+  readonly retry: RetrySettings;
   readonly minUptime: number;
   readonly connectTimeout: number;
   readonly signal: AbortSignal | undefined;
+  /** No codec was given: the messages are the bytes. */
+  readonly raw: boolean;
   readonly highWaterMark: number;
   readonly maxBufferedAmount: number;
   readonly unflushed: 'resend' | 'reject';
@@ -147,6 +151,21 @@ function complete(place: Endpoint, name: string): Endpoint {
   return { port: check.port(port), host, tls };
 }
 
+function readRetry(given: RetryOptions): RetrySettings {
+  const minTimeout = given.minTimeout ?? 100;
+  const maxTimeout = given.maxTimeout ?? Math.max(30_000, minTimeout);
+  return {
+    ...given,
+    retries: given.retries ?? Infinity,
+    factor: given.factor ?? 2,
+    minTimeout: pause(minTimeout),
+    maxTimeout: pause(maxTimeout),
+    randomize: given.randomize ?? true,
+  };
+}
+
+const RETRY_DEFAULTS = readRetry({});
+
 /** A message that the codec refuses is found out now, rather than never sent. */
 function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): Heartbeat<Out> | undefined {
   if (heartbeat === undefined || heartbeat.interval === Infinity) return undefined;
@@ -163,8 +182,6 @@ export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   const given = args.map((argument) => read<In, Out>(argument)).reduce(overlay, {});
   const { port, host, path, tls } = given;
   const base: Endpoint = overlay({}, { port, host, path, tls } as Endpoint);
-  const minTimeout = given.retry?.minTimeout ?? 100;
-  const maxTimeout = given.retry?.maxTimeout ?? Math.max(30_000, minTimeout);
   return {
     endpoints: given.dial
       ? []
@@ -176,16 +193,10 @@ export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
     keepAlive: given.keepAlive ?? true,
     keepAliveInitialDelay: pause(given.keepAliveInitialDelay ?? 10_000),
     onLink: given.onLink,
-    // Without a codec, the messages are the bytes: In and Out are at their defaults then.
+    raw: given.codec === undefined,
+    // In and Out are at their defaults then.
     codec: given.codec ?? (bytes as unknown as Codec<In, Out>),
-    retry: {
-      ...given.retry,
-      retries: given.retry?.retries ?? Infinity,
-      factor: given.retry?.factor ?? 2,
-      minTimeout: pause(minTimeout),
-      maxTimeout: pause(maxTimeout),
-      randomize: given.retry?.randomize ?? true,
-    },
+    retry: given.retry ? readRetry(given.retry) : RETRY_DEFAULTS,
     minUptime: given.minUptime ?? 5_000,
     connectTimeout: timer(given.connectTimeout ?? 10_000),
     closeTimeout: pause(given.closeTimeout ?? 5_000),

@@ -171,13 +171,16 @@ export class SlabSource implements Source {
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
   #early: Buffer[] | undefined;
 
-  readonly onread: OnReadOpts = {
-    buffer: () => this.#arena.room(),
-    callback: (length, room) => this.#pass(this.#arena.take(length, room)),
-  };
-
   constructor(arena: Arena) {
     this.#arena = arena;
+  }
+
+  /** What its socket is to be connected with. */
+  onread(): OnReadOpts {
+    return {
+      buffer: () => this.#arena.room(),
+      callback: (length, room) => this.#pass(this.#arena.take(length, room)),
+    };
   }
 
   of(socket: Socket): this {

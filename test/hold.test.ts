@@ -15,12 +15,12 @@ async function timers(): Promise<number> {
   return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
 }
 
-/** A stream that counts its refs as a socket's handle does, and that is closed when it is told so. */
+/** A stream that is connecting and counts its refs as a socket's handle does, and that is closed when it is told so. */
 function stream(): { readonly socket: Duplex; readonly close: () => void; readonly refs: string[] } {
   const closing = deferred();
   const refs: string[] = [];
   const socket = new Duplex({ read() {}, destroy: (error, callback) => void closing.promise.then(() => callback(error)) });
-  Object.assign(socket, { ref: () => refs.push('ref'), unref: () => refs.push('unref') });
+  Object.assign(socket, { connecting: true, ref: () => refs.push('ref'), unref: () => refs.push('unref') });
   return { socket, close: closing.resolve, refs };
 }
 
@@ -60,6 +60,8 @@ test('the socket of the moment follows, the next one too, and at each address th
   hold.track(second.socket);
   second.socket.emit('connectionAttempt');
   assert.equal([first.refs, second.refs], [['unref', 'ref', 'unref'], ['unref', 'unref']]);
+  second.socket.emit('ready');
+  assert.is(second.socket.listenerCount('connectionAttempt'), 0, 'a connected one makes no more handles');
   await hold.release(1);
 });
 

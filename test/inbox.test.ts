@@ -22,9 +22,9 @@ interface Setup {
 }
 
 function setup(options: Partial<InboxOptions> = {}): Setup {
-  let dropped = 0;
-  const onDropped = (bytes: number): void => void (dropped += bytes);
-  return { inbox: new Inbox({ highWaterMark: 1_000, raw: false, onDropped, ...options }), dropped: () => dropped };
+  const counters = { bytesDiscarded: 0 };
+  const inbox: Box = new Inbox({ highWaterMark: 1_000, raw: false, ...options }, counters);
+  return { inbox, dropped: () => counters.bytesDiscarded };
 }
 
 /** A link that is up, and what it has sent. */
@@ -66,7 +66,7 @@ async function all<T>(reader: AsyncIterable<T>): Promise<T[]> {
 /** Says who is told that there is room. */
 function hearRoom(section: Part): { count: number } {
   const told = { count: 0 };
-  section.onRoom = () => void (told.count += 1);
+  section.feed = { onRoom: () => void (told.count += 1) };
   return told;
 }
 
@@ -524,7 +524,7 @@ test('a row of short links that nobody reads is full some day, though they said 
     last = up(inbox, 'next', 'hello');
   }
   let resumed = false;
-  last.onRoom = () => (resumed = true);
+  last.feed = { onRoom: () => (resumed = true) };
   await take(inbox.messages(), 2);
   assert.ok(resumed);
   assert.is(dropped(), 0);
@@ -620,10 +620,11 @@ test('a source that goes on at once, as soon as it is told of room, disturbs no 
   send(section, '1');
   const results = take(inbox.messages(), 3);
   const left = ['2', '3'];
-  section.onRoom = () => {
+  const onRoom = (): void => {
     const message = left.shift();
     if (message !== undefined) send(section, message);
   };
+  section.feed = { onRoom };
   section.release();
   assert.not(await isPending(results));
   assert.equal(await results, ['1', '2', '3']);
@@ -707,7 +708,7 @@ for (const [name, make] of READERS) {
 }
 
 /** An inbox of bytes. */
-const raw = (): Inbox<Buffer, string> => new Inbox<Buffer, string>({ highWaterMark: 1e9, raw: true, onDropped: () => {} });
+const raw = (): Inbox<Buffer, string> => new Inbox<Buffer, string>({ highWaterMark: 1e9, raw: true }, { bytesDiscarded: 0 });
 
 test('raw chunks that lie side by side in memory are read as one, of 64 KiB at most', async () => {
   const slab = random.bytes(200_000);
@@ -742,7 +743,7 @@ test('raw chunks are not joined across a gap, another buffer, or a link; and mes
   inbox.finish('clean');
   assert.equal((await all(inbox.messages())).map(String), ['01', '34', '012', '345', '6', '78']);
 
-  const framed = new Inbox<Buffer, string>({ highWaterMark: 1e9, raw: false, onDropped: () => {} });
+  const framed = new Inbox<Buffer, string>({ highWaterMark: 1e9, raw: false }, { bytesDiscarded: 0 });
   section = framed.open('a');
   push(slab.subarray(0, 2));
   push(slab.subarray(2, 4));

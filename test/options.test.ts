@@ -36,6 +36,7 @@ test('the defaults are those of the contract', () => {
     highWaterMark: 1_048_576,
     discard: false,
     maxBufferedAmount: 16_777_216,
+    raw: true,
     unflushed: 'resend',
     idleTimeout: 0,
     writeTimeout: 0,
@@ -44,7 +45,7 @@ test('the defaults are those of the contract', () => {
 });
 
 test('an option that is undefined has its default', () => {
-  const names = Object.keys(settle([4321])).filter((name) => name !== 'endpoints');
+  const names = Object.keys(settle([4321])).filter((name) => !['endpoints', 'raw'].includes(name));
   const nothing = Object.fromEntries([...names, 'host', 'path', 'tls', 'endpoints'].map((name) => [name, undefined]));
   assert.equal(settle([{ ...nothing, port: 4321 }, undefined]), settle([4321]));
   assert.equal(settle([4321, { retry: { retries: undefined, minTimeout: undefined } }]), settle([4321]));
@@ -69,7 +70,7 @@ test('every option that is given is taken as it is', () => {
     writeTimeout: 8,
     heartbeat: { interval: 9, message: 'PING' },
   } satisfies Options;
-  assert.equal(settle([4321, options]), { ...settle([4321]), ...options });
+  assert.equal(settle([4321, options]), { ...settle([4321]), ...options, raw: false });
   const shouldRetry = (): boolean => true;
   const retry = { retries: 1, factor: 3, minTimeout: 4, maxTimeout: 5, randomize: false, maxRetryTime: 6, shouldRetry };
   assert.equal(settle([4321, { retry }]).retry, retry);

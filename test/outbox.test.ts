@@ -82,10 +82,12 @@ interface Setup {
   readonly drains: () => number;
 }
 
-function setup(options: Partial<OutboxOptions> = {}): Setup {
+function setup(options: Partial<OutboxOptions> = {}, onDrain = () => {}): Setup {
   let drains = 0;
-  const onDrain = (): void => void (drains += 1);
-  const outbox = new Outbox({ maxBufferedAmount: Infinity, unflushed: 'resend', onDrain, ...options });
+  const outbox = new Outbox({ maxBufferedAmount: Infinity, unflushed: 'resend', ...options }, () => {
+    drains += 1;
+    onDrain();
+  });
   return { outbox, drains: () => drains };
 }
 
@@ -697,7 +699,7 @@ for (const unflushed of ['resend', 'reject'] as const) {
     const maxBufferedAmount = 500 * KiB;
     for (let round = 0; round < 200; round++) {
       const reference = new Reference(unflushed);
-      const { outbox } = setup({ unflushed, maxBufferedAmount, onDrain: () => assert.is(reference.size, 0) });
+      const { outbox } = setup({ unflushed, maxBufferedAmount }, () => assert.is(reference.size, 0));
       const written: { chunk: Chunk; outcome: Promise<string> }[] = [];
       const aborters = random.list(3, () => new AbortController());
       let sink: ReferredSink | undefined;

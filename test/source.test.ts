@@ -23,7 +23,7 @@ function receiver(wanted = true): Receiver & { readonly got: string[] } {
 function slabSource(): { readonly socket: Socket; readonly source: SlabSource; readonly arrive: (text: string) => boolean } {
   const socket = new Socket();
   const source = new SlabSource(new Arena()).of(socket);
-  const { buffer, callback } = source.onread;
+  const { buffer, callback } = source.onread();
   const arrive = (text: string): boolean => {
     const room = (buffer as () => Buffer)();
     return callback(room.write(text), room);

@@ -21,14 +21,14 @@ export class Bare implements World {
   #links = 0;
   #drains = 0;
   #bytesRead = 0;
-  #bytesDiscarded = 0;
+  readonly #counters = { bytesDiscarded: 0 };
 
   constructor(options: ModelOptions, tap: Wiretap) {
     const { inLines, highWaterMark, maxBufferedAmount, unflushed } = options;
     this.#tap = tap;
     this.#codec = codecOf(options);
-    this.#outbox = new Outbox({ maxBufferedAmount, unflushed, onDrain: () => (this.#drains += 1) });
-    this.#inbox = new Inbox({ highWaterMark, raw: !inLines, onDropped: (bytes) => (this.#bytesDiscarded += bytes) });
+    this.#outbox = new Outbox({ maxBufferedAmount, unflushed }, () => (this.#drains += 1));
+    this.#inbox = new Inbox({ highWaterMark, raw: !inLines }, this.#counters);
   }
 
   observe(): Record<string, unknown> {
@@ -38,7 +38,7 @@ export class Bare implements World {
       bufferedAmount: this.#outbox.size,
       drains: this.#drains,
       bytesRead: this.#bytesRead,
-      bytesDiscarded: this.#bytesDiscarded,
+      bytesDiscarded: this.#counters.bytesDiscarded,
       links: this.#links,
     };
   }
@@ -82,7 +82,7 @@ export class Bare implements World {
     this.#links += 1;
     this.#link = new BareLink(this.#links, this.#inbox, this.#codec.decoder(), new FakeSink(this.#tap, manner));
     // As a stream does, it goes on a moment after it is told to.
-    this.#link.section.onRoom = () => queueMicrotask(() => this.#takeIn());
+    this.#link.section.feed = { onRoom: () => queueMicrotask(() => this.#takeIn()) };
     this.#link.section.release();
     this.#outbox.attach(this.#link.sink);
   }
@@ -109,7 +109,7 @@ export class Bare implements World {
     const link = this.#link!;
     link.sink.open = false;
     for (const item of this.#arrived.splice(0)) if (item !== FIN) this.#receive(item);
-    this.#bytesDiscarded += link.unfinished;
+    this.#counters.bytesDiscarded += link.unfinished;
     this.#link = undefined;
     this.#lost = link;
     link.section.close();
