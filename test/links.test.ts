@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
-import { connect, type Retry } from 'recon';
+import { connect, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
-import { quick, rejection } from './helpers.js';
+import { next, quick, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -64,6 +64,23 @@ test('aborted at any moment around the one in which a link comes up, it leaves n
     await (await peer.nextLink()).closed;
   }
   assert.is(peer.links.length, 40);
+});
+
+test('lost at any moment around the one in which it comes up, a link was up or is a failed attempt', async () => {
+  await using peer = await Peer.start();
+  const ups: number[] = [];
+  for (let moment = 0; moment < 40; moment++) {
+    let [greeted, failed] = [0, 0];
+    const onFailedAttempt = (): void => void (failed += 1);
+    const onLink = ({ socket }: Link): void => void (++greeted === 1 && after(moment, () => socket.emit('error', new Error('lost'))));
+    await using conn = await connect(peer.port, { minUptime: 0, retry: { minTimeout: 1, onFailedAttempt }, onLink });
+    if (greeted === 1) {
+      ups.push(moment);
+      await next(conn, 'reconnect');
+    }
+    assert.equal([conn.stats.links, greeted, failed], failed === 0 ? [2, 2, 0] : [1, 2, 1], `after ${moment} microtasks`);
+  }
+  assert.ok(ups.length > 0 && ups.length < 40, 'neither always nor never');
 });
 
 for (const how of ['end', 'destroy'] as const) {
