@@ -143,8 +143,9 @@ export class Links<In, Out> {
   /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */
   async #attempt(attempt: number, signal: AbortSignal): Promise<LiveLink<In, Out>> {
     const { counters } = this.#context;
-    // Failures that come at once, one after the other, must not keep the event loop from turning.
-    if (counters.attempts > 0) await turn();
+    // Failures that come at once, one after the other, must not keep the event loop from turning. The first attempt, too, begins
+    // in a microtask: begun outside of one, a socket that fails at once would do so before anybody listens.
+    await (counters.attempts > 0 ? turn() : undefined);
     try {
       signal.throwIfAborted();
       counters.attempts += 1;

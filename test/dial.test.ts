@@ -1,7 +1,10 @@
 import { once } from 'node:events';
+import net from 'node:net';
+import { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { connect, type Link } from 'recon';
+import { connect, type ConnectOptions, type Link } from 'recon';
 import * as assert from 'uvu/assert';
+import { deferred } from '../src/promises.js';
 import { Authority } from './certificates.js';
 import { quick, readText, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -25,6 +28,29 @@ for (const event of ['connect', 'secureConnect']) {
     assert.equal(authorized, [true]);
     await conn.write('ping');
     assert.is(await readText(conn, (text) => text.length === 4), 'ping');
+  });
+}
+
+const spoilt = (): Duplex => new Duplex({ read() {} }).destroy(new Error('spoilt'));
+const elsewhere = (): net.Socket => net.connect({ port: 4321, host: '127.0.0.1', localAddress: '192.0.2.1' });
+const atOnce: [what: string, place: ConnectOptions][] = [
+  ['an address that the system refuses', { port: 4321, host: '255.255.255.255' }],
+  ['the same with TLS', { port: 4321, host: '255.255.255.255', tls: true }],
+  ['a socket that dial returns', { dial: elsewhere }],
+  ['a socket that dial promises', { dial: async () => elsewhere() }],
+  ['a stream that dial returns', { dial: spoilt }],
+  ['a stream that dial promises', { dial: async () => spoilt() }],
+];
+
+for (const [what, place] of atOnce) {
+  test(`${what} may fail at once, wherever connect() is called: that is a failed attempt`, async () => {
+    let failed = 0;
+    const retry = { retries: 1, minTimeout: 1, onFailedAttempt: () => void (failed += 1) };
+    // Outside of a microtask, Node tells of an error before any promise goes on.
+    const error = deferred<Error>();
+    setTimeout(() => error.resolve(rejection(connect({ ...place, retry }))), 1);
+    assert.instance(await error.promise, Error);
+    assert.is(failed, 2);
   });
 }
 
