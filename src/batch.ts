@@ -16,7 +16,7 @@ export class Batch {
   readonly settled: Deferred<void> = deferred();
   readonly signal: AbortSignal | undefined;
   /** In bytes. */
-  length = 0;
+  length: number;
   /** The position on the link, in bytes, at which the system has taken the whole of it; set when it is handed over. */
   end = 0;
   #bytes: Uint8Array | undefined;

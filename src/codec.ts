@@ -37,7 +37,7 @@ export function encode<Out>(codec: Codec<unknown, Out>, message: Out): string | 
     data = codec.encode(message);
   } catch (error) {
     if (error instanceof TypeError) throw error;
-    throw error instanceof ReconError ? error : unreadable(`the codec refused the message${because(error)}`, error);
+    throw error instanceof ReconError ? error : codecError(`the codec refused the message${because(error)}`, error);
   }
   if (typeof data === 'string' || isUint8Array(data)) return data;
   if (codec !== (bytes as unknown)) throw wrongType('what the codec makes of a message', 'a string or a Uint8Array', data);
@@ -54,13 +54,13 @@ export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[
     for (const message of complete) messages.push(message);
   } catch (error) {
     if (error instanceof ReconError) return { messages, error };
-    return { messages, error: unreadable(`the codec could not read what the peer sent${because(error)}`, error) };
+    return { messages, error: codecError(`the codec could not read what the peer sent${because(error)}`, error) };
   }
   return { messages };
 }
 
 /** @internal What can't be read as a message, or written as one. */
-export const unreadable = (message: string, cause?: unknown): ReconError => new ReconError('ERR_RECON_CODEC', message, cause);
+export const codecError = (message: string, cause?: unknown): ReconError => new ReconError('ERR_RECON_CODEC', message, cause);
 
 const alone = (chunk: Buffer): Buffer[] => [chunk];
 

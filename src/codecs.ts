@@ -2,7 +2,7 @@ import { isAscii } from 'node:buffer';
 import { inspect } from 'node:util';
 import { isUint8Array } from 'node:util/types';
 import { atLeast, oneOf, outOfRange, shape, wrongType } from './check.js';
-import { type Codec, unreadable } from './codec.js';
+import { type Codec, codecError } from './codec.js';
 import { because, type ReconError } from './errors.js';
 
 /** How long a message may be. */
@@ -19,7 +19,7 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 const tooLong = (maxLength: number): ReconError =>
-  unreadable(`the peer sent a message of more than ${maxLength} bytes (maxLength)`);
+  codecError(`the peer sent a message of more than ${maxLength} bytes (maxLength)`);
 
 /** The good messages of a chunk, then the error that follows them. */
 function* failing<In>(messages: Iterable<In>, error: unknown): Generator<In> {
@@ -109,7 +109,7 @@ export function lines(options: MaxLength = {}): Codec<string, string> {
     encode(message) {
       if (typeof message !== 'string') throw wrongType('a line', 'a string', message);
       if (message.includes('\n') || message.endsWith('\r')) {
-        throw unreadable('a line cannot have a line break in it: the peer would read two, and lines() adds its own');
+        throw codecError('a line cannot have a line break in it: the peer would read two, and lines() adds its own');
       }
       return `${message}\n`;
     },
@@ -206,7 +206,7 @@ function parse<T>(json: string): T {
   try {
     return JSON.parse(json) as T;
   } catch (error) {
-    throw unreadable(`the peer sent a line that is no JSON: ${json.slice(0, 80)}`, error);
+    throw codecError(`the peer sent a line that is no JSON: ${json.slice(0, 80)}`, error);
   }
 }
 
@@ -215,9 +215,9 @@ function stringify(value: unknown): string {
   try {
     json = typeof value === 'number' && !Number.isFinite(value) ? undefined : JSON.stringify(value);
   } catch (error) {
-    throw unreadable(`a message is no JSON${because(error)}`, error);
+    throw codecError(`a message is no JSON${because(error)}`, error);
   }
-  if (json === undefined) throw unreadable(`a message is no JSON: ${inspect(value, { depth: 0 })}`);
+  if (json === undefined) throw codecError(`a message is no JSON: ${inspect(value, { depth: 0 })}`);
   return json;
 }
 
@@ -285,7 +285,7 @@ export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string
       }
       const body = typeof message === 'string' ? Buffer.from(message) : message;
       if (body.length > longest) {
-        throw unreadable(`a message of ${body.length} bytes is too long for a length of ${header} bytes`);
+        throw codecError(`a message of ${body.length} bytes is too long for a length of ${header} bytes`);
       }
       const frame = Buffer.allocUnsafe(header + body.length);
       if (endian === 'big') frame.writeUIntBE(body.length, 0, header);

@@ -43,7 +43,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   implements AsyncIterable<In>
 {
   /**
-   * Settles when all is over and the last socket is closed: resolves after `end()`, or `destroy()` without an error;
+   * Settles when all is over and the last socket is closed (or has had `closeTimeout` for that, 5 s at most): resolves after `end()`, or `destroy()` without an error;
    * rejects with the very error that ended the connection. Never an unhandled rejection, so who doesn't look at it (or at
    * the `error` event) may miss that the connection has failed.
    *
@@ -94,6 +94,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   async #live(): Promise<void> {
     try {
       for (let link = await this.#links.next(); link; link = await this.#links.next(link)) {
+        // Lost, or called off, on its way here.
         if (!this.#links.claim(link)) continue;
         this.#up(link);
         await link.lost;
@@ -119,6 +120,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 
   #down(link: LiveLink<In, Out>): void {
     const { reason, discarded } = link;
+    // Asked first: what is in doubt may be refused, and nothing be left.
     const clean = this.#outcome === 'clean' || (this.#outcome === undefined && this.#outbox.done);
     this.#link = undefined;
     this.#outbox.detach(reason, String(link));
@@ -127,7 +129,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     tell(this, 'drop', { link, reason, discarded });
   }
 
-  /** All is flushed that ever will be written. Without a link, that was it. */
+  /** All is flushed that ever will be written: redials no more, and says goodbye on the link, if there is one. */
   #goodbye(): void {
     this.#links.stop();
     this.#link?.end();
@@ -211,10 +213,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * Takes no more writes, flushes all that waits (redialling if it must), says goodbye (FIN), lets a reader finish what
    * the peer still sends, and resolves when the link is closed; `closeTimeout` after the goodbye it stops waiting. With
-   * nothing to flush and no link it resolves at once. Called again, it returns the same promise.
+   * nothing to flush and no link it resolves at once. Called again, without a message, it returns the same promise; first
+   * called when all is over, it resolves.
    *
-   * Rejects with the error that the connection fails with meanwhile, or with that of writing `message`: one that is refused
-   * ends nothing.
+   * Rejects with the error that the connection fails with meanwhile, with `ERR_RECON_CLOSED` if `destroy()` leaves something
+   * unflushed, or with the error of writing `message`: one that is refused ends nothing.
    *
    * @example
    * await conn.end('QUIT\r\n');

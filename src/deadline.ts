@@ -1,7 +1,8 @@
 /**
  * A timer that is armed again and again, and never keeps the process running. 0 ms is never.
  *
- * After a turn in which the process was busy, timers come before what has arrived meanwhile: that is looked at first.
+ * After a turn in which the process was busy, Node runs timers before it reads its sockets. So a deadline that passes waits
+ * until they have been read, and lapses if that arms it anew.
  */
 export class Deadline {
   readonly #milliseconds: number;

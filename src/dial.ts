@@ -2,11 +2,12 @@ import { connect as connectTcp, isIP, type NetConnectOpts, type OnReadOpts, Sock
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
+import { Arena } from './arena.js';
 import { callback, isObject, wrongType } from './check.js';
 import { ReconError, retold } from './errors.js';
 import type { Hold } from './hold.js';
 import { within } from './promises.js';
-import { Arena, destroyed, SlabSource, type Source, StreamSource } from './source.js';
+import { SlabSource, type Source, StreamSource, tryDestroy } from './source.js';
 
 /** What a custom `dial` is told. */
 export interface DialContext {
@@ -107,7 +108,7 @@ export class Dialer {
       if (event !== undefined) await ready(socket, event, peer, context.signal);
       return { socket, source, isNetSocket: socket instanceof Socket, peer };
     } catch (error) {
-      destroyed(socket);
+      tryDestroy(socket);
       throw error;
     }
   }
@@ -124,7 +125,7 @@ export class Dialer {
     this.peer = describe(endpoint);
     const slabs = FILLS_SLABS ? new SlabSource(this.#arena) : undefined;
     const socket = this.#connect(endpoint, slabs?.onread());
-    return { socket, source: slabs?.of(socket) ?? new StreamSource(socket, this.#arena), peer: this.peer };
+    return { socket, source: slabs?.attach(socket) ?? new StreamSource(socket, this.#arena), peer: this.peer };
   }
 
   #connect(endpoint: Endpoint, onread: OnReadOpts | undefined): Socket {
@@ -154,7 +155,7 @@ const ignore = (): void => {};
 
 /** A stream that comes when nobody waits for it any more. */
 const destroyLate = (socket: unknown): void => {
-  if (isDuplex(socket)) destroyed(socket.on('error', ignore));
+  if (isDuplex(socket)) tryDestroy(socket.on('error', ignore));
 };
 
 /** Waits until a socket that is still connecting is ready. Whatever comes of that, nobody listens to it afterwards. */

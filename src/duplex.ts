@@ -51,9 +51,9 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
   // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once, unless
   // something is left to be read.
   const onClosed = (error?: Error): void => {
-    const isRead = stream.readableFlowing !== null || unread() > 0;
-    if (isRead && (error || stream.writableEnded)) return;
-    if (isRead && !stream.readableEnded) stream.once('end', () => stream.destroy());
+    const hasReader = stream.readableFlowing !== null || unread() > 0;
+    if (hasReader && (error || stream.writableEnded)) return;
+    if (hasReader && !stream.readableEnded) stream.once('end', () => stream.destroy());
     else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
     else stream.destroy(error);
   };

@@ -1,9 +1,9 @@
 import { Fifo } from './fifo.js';
-import { DONE, Reader, type Readable, type Result, type Slot, value } from './reader.js';
+import { DONE, Reader, type ReaderSource, type Result, type Lock, value } from './reader.js';
 import { Section, type SectionHost, type SectionOptions } from './section.js';
 import type { Counters } from './stats.js';
 
-/** What a link costs besides its bytes, about. Beyond a margin it counts against the mark, or short-lived links had none. */
+/** What a link costs besides its bytes, about. Past a margin it counts against the mark, which many links of few bytes would never reach. */
 const OVERHEAD = 4 * 1024;
 const MARGIN = 1024 * 1024;
 
@@ -19,13 +19,13 @@ export interface InboxOptions extends SectionOptions {
  *
  * One reader at a time reads it: message by message, batch by batch, or link by link.
  */
-export class Inbox<In, L> implements SectionHost<In, L>, Slot {
+export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   /** Bytes received and not read. */
   size = 0;
   /** Links of which something was not read. */
   unreadLinks = 0;
   readonly options: InboxOptions;
-  owner: Reader<unknown> | undefined;
+  holder: Reader<unknown> | undefined;
   readonly #counters: Pick<Counters, 'bytesDiscarded'>;
   /** Oldest first. Only the last may still be open. */
   readonly #sections = new Fifo<Section<In, L>>();
@@ -40,7 +40,7 @@ export class Inbox<In, L> implements SectionHost<In, L>, Slot {
 
   /** Somebody reads, or is between two reads. */
   get reading(): boolean {
-    return this.owner !== undefined;
+    return this.holder !== undefined;
   }
 
   /** More is unread than the high-water mark allows, in bytes or in links of which there are some. */
@@ -85,7 +85,7 @@ export class Inbox<In, L> implements SectionHost<In, L>, Slot {
   links(): Reader<L> {
     return this.#reader(() => this.#nextLink(), {
       visits: true,
-      left: () => {
+      onLeave: () => {
         if (this.#visited) this.#forget(this.#visited);
         this.#visited = undefined;
       },
@@ -94,30 +94,31 @@ export class Inbox<In, L> implements SectionHost<In, L>, Slot {
 
   /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
   messagesOf(section: Section<In, L>): Reader<In> {
-    // Nobody else has a use for what is held or visited, nor for where nothing is left.
-    const isOver = (): boolean => section.empty && (section.closed || section.dropping);
+    // By a lock of its own where no reader of the connection can be: in `onLink`, while `links()` is at it, and where nothing is
+    // left.
+    const isOver = (): boolean => section.empty && (section.closed || section.discarding);
     const isOwn = (): boolean => section.held || section === this.#visited || isOver();
     const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
-      slot: () => (isOwn() ? section : this),
-      hungry: () => section.awaited(reader),
-      left: () => section.attend(),
+      lock: () => (isOwn() ? section : this),
+      onWait: () => section.awaited(reader),
+      onLeave: () => section.discardIfUnread(),
     });
     return reader;
   }
 
   wake(section?: Section<In, L>): void {
-    section?.owner?.wake();
-    this.owner?.wake();
+    section?.holder?.wake();
+    this.holder?.wake();
   }
 
   /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
-    const visited = section.wasUp && this.owner?.visits;
+    const willBeVisited = section.wasUp && this.holder?.visits;
     // A handshake that fails again and again must not fill the memory with what it left unread, nor keep the next from
     // being heard.
     if (!section.wasUp && (this.full || this.#overhead > MARGIN / 2)) section.skip();
-    if (!visited) this.#forget(section);
+    if (!willBeVisited) this.#forget(section);
     this.wake(section);
   }
 
@@ -128,7 +129,7 @@ export class Inbox<In, L> implements SectionHost<In, L>, Slot {
     else if (this.#sections.last === section) this.#sections.pop();
   }
 
-  dropped(bytes: number): void {
+  discarded(bytes: number): void {
     this.#counters.bytesDiscarded += bytes;
   }
 
@@ -143,16 +144,16 @@ export class Inbox<In, L> implements SectionHost<In, L>, Slot {
     this.#sections.last?.resume();
   }
 
-  #reader<T>(take: () => Result<T> | undefined, { run, visits, left }: Pick<Readable<T>, 'run' | 'visits' | 'left'> = {}): Reader<T> {
+  #reader<T>(take: () => Result<T> | undefined, { run, visits, onLeave }: Pick<ReaderSource<T>, 'run' | 'visits' | 'onLeave'> = {}): Reader<T> {
     // Not spread: V8 would make a class of its own for each.
     return new Reader({
       run,
       visits,
       take: () => take() ?? this.#ended(),
-      slot: () => this,
-      left: () => {
-        left?.();
-        this.#sections.last?.attend();
+      lock: () => this,
+      onLeave: () => {
+        onLeave?.();
+        this.#sections.last?.discardIfUnread();
       },
     });
   }

@@ -23,7 +23,7 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   readonly number: number;
   /** The transport itself: for `setNoDelay()`, `remoteAddress`, `getPeerCertificate()`, … */
   readonly socket: Duplex;
-  /** To whom: `tcp://host:port`, `tls://host:port` or `unix:/path`. */
+  /** To whom: `tcp://host:port`, `tls://host:port`, `unix:/path`, or `a dialled stream` (of `dial`). */
   readonly peer: string;
   /** When it was connected, in milliseconds since the epoch. */
   readonly openedAt: number;
@@ -31,8 +31,9 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   readonly reason: Reason | undefined;
   /**
    * Writes one message on this link alone, past the connection's queue: for `onLink`, and for protocols that ask anew
-   * on each of `conn.links()`. Fulfilled when the system has taken it; rejects with `ERR_RECON_DROPPED` when the link is
-   * lost before, and as `conn.write()` for what can't be sent.
+   * on each of `conn.links()`. Fulfilled when the system has taken it. Rejects with `ERR_RECON_DROPPED` when the link is
+   * lost before, with `ERR_RECON_CLOSED` once the connection has said goodbye on it, and as `conn.write()` for what
+   * can't be sent.
    */
   write(message: Out): Promise<void>;
   /**
@@ -46,9 +47,12 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   read(): Promise<In>;
 }
 
-/** A message sent on an interval, to show that we are there and to find out whether the peer is. */
+/**
+ * A message sent on an interval, to show that we are there and to find out whether the peer is. It is left out while the
+ * system has not taken the one before.
+ */
 export interface Heartbeat<Out> {
-  /** Milliseconds between two messages. */
+  /** Milliseconds between two messages, at least 1; `Infinity` is off. */
   readonly interval: number;
   /** What to send, encoded like any other message. */
   readonly message: Out;
@@ -71,7 +75,7 @@ export interface LinkContext<In, Out> {
   readonly counters: Counters;
 }
 
-const spent: Decoder<never> = () => [];
+const noDecoder: Decoder<never> = () => [];
 
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
 export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, WriterHost {
@@ -152,7 +156,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     const reading = (this.#reading ??= { reader: this.#context.inbox.messagesOf(this.#section), count: 0 });
     reading.count += 1;
     const message = reading.reader.next().then(({ done, value }) => {
-      if (done) throw this.#dropped('read');
+      if (done) throw this.#lostError('read');
       return value;
     });
     return handled(
@@ -172,7 +176,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     } catch (error) {
       return rejected(error);
     }
-    if (!this.open) return rejected(this.#dropped('write'));
+    if (!this.open) return rejected(this.#lostError('write'));
     if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', `cannot write: the connection is ending, and has said goodbye on ${this}`));
     const write = deferred();
     this.#writes ??= new Set();
@@ -237,16 +241,16 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#source.drain();
     this.discarded = this.#unfinished();
     // Who keeps a lost link must not keep half a message.
-    this.#decoder = spent;
+    this.#decoder = noDecoder;
     this.#context.counters.bytesDiscarded += this.discarded;
-    for (const write of this.#writes ?? []) write.reject(this.#dropped('write'));
+    for (const write of this.#writes ?? []) write.reject(this.#lostError('write'));
     this.#writes = undefined;
     this.#section.close();
     this.#lose();
   }
 
   /** Says of an error of this link whom it was about. */
-  #dropped(what: string): ReconError {
+  #lostError(what: string): ReconError {
     return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: ${this} is lost${because(this.reason)}`, this.reason);
   }
 
@@ -262,7 +266,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   receive(chunk: Buffer): boolean {
     if (this.#source.isFromLoop) this.#writer.turned();
     this.#context.counters.bytesRead += chunk.length;
-    if (this.#section.dropping) this.#section.push([], chunk.length);
+    if (this.#section.discarding) this.#section.push([], chunk.length);
     else {
       const before = this.#unfinished();
       const { messages, error } = decode(this.#decoder, chunk);
@@ -276,7 +280,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
 
   /** Bytes that can't be read: what follows them can't either. */
   #refuse({ code, message, cause }: ReconError): void {
-    this.#section.drop();
+    this.#section.discardRest();
     this.destroy(new ReconError(code, `${this}: ${message}`, cause));
   }
 

@@ -9,7 +9,7 @@ import type { Retry } from './events.js';
 import { type LinkContext, type LinkSettings, LiveLink } from './link.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
-import { destroyed } from './source.js';
+import { tryDestroy } from './source.js';
 
 export { AbortError };
 
@@ -28,8 +28,8 @@ interface Outage {
   attempts: number;
   /** Attempts that have used up a retry. */
   consumed: number;
-  /** Milliseconds spent without a link. */
-  spent: number;
+  /** Milliseconds that it has taken, apart from those with a link. */
+  elapsed: number;
   /** Why the link that didn't last was lost. */
   loss: Loss | undefined;
 }
@@ -57,7 +57,7 @@ export class Links<In, Out> {
   readonly #onRetry: (retry: Retry) => void;
   #outage: Outage;
   /** Aborts what is under way without a link: a dial, an `onLink`, a wait. */
-  #trying: AbortController | undefined;
+  #cancellation: AbortController | undefined;
   #stopped = false;
 
   /** @param onRetry - told of each attempt that failed and is not the last */
@@ -75,8 +75,8 @@ export class Links<In, Out> {
   async next(last?: LiveLink<In, Out>): Promise<LiveLink<In, Out> | undefined> {
     if (last && !this.#stopped) this.#judge(last);
     while (!this.#stopped) {
-      this.#trying = new AbortController();
-      const link = await this.#bring(this.#outage, this.#trying.signal);
+      this.#cancellation = new AbortController();
+      const link = await this.#bring(this.#outage, this.#cancellation.signal);
       if (link) return link;
     }
     return undefined;
@@ -84,26 +84,26 @@ export class Links<In, Out> {
 
   /** Whether the link may come up: until this very moment it may be lost, or called off. */
   claim(link: LiveLink<In, Out>): boolean {
-    if (this.#trying?.signal.aborted) link.destroy();
-    this.#trying = undefined;
+    if (this.#cancellation?.signal.aborted) link.destroy();
+    this.#cancellation = undefined;
     return link.open;
   }
 
   /** Starts anew, with the backoff at its beginning. A link that was claimed is not concerned. */
   redial(): void {
     this.#outage = this.#newOutage();
-    this.#trying?.abort();
+    this.#cancellation?.abort();
   }
 
   /** Brings no more links. */
   stop(): void {
     this.#stopped = true;
-    this.#trying?.abort();
+    this.#cancellation?.abort();
   }
 
   #newOutage(): Outage {
     const scale = this.#context.settings.retry.randomize ? (1 + Math.random()) / 2 : 1;
-    return { scale, attempts: 0, consumed: 0, spent: 0, loss: undefined };
+    return { scale, attempts: 0, consumed: 0, elapsed: 0, loss: undefined };
   }
 
   /** What the end of a link means for the next one. Throws if there should be none. */
@@ -111,7 +111,10 @@ export class Links<In, Out> {
     if (link.mistake) throw link.mistake;
     if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = this.#newOutage();
     // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
-    else if (this.#outage.attempts > 0) this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
+    else if (this.#outage.attempts > 0) {
+      this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
+      this.#context.counters.lastError = this.#outage.loss.cause;
+    }
   }
 
   /** One more link, or none if that was called off. p-retry counts, asks its hooks and waits. */
@@ -131,16 +134,17 @@ export class Links<In, Out> {
       return link;
     };
     try {
+      // Not p-retry's own result: called off just as a link has come, it throws, and the link would be nobody's to close.
       await pRetry(attempt, this.#backoff(outage, signal));
     } catch (error) {
       if (!signal.aborted) throw bare(error);
     } finally {
-      outage.spent += performance.now() - started;
+      outage.elapsed += performance.now() - started;
     }
     return link;
   }
 
-  /** One attempt. If it is aborted it has not failed, and p-retry need not ask about it: it looks at the signal. */
+  /** One attempt. One that is called off has not failed. */
   async #attempt(attempt: number, signal: AbortSignal): Promise<LiveLink<In, Out>> {
     const { counters } = this.#context;
     // Failures that come at once, one after the other, must not keep the event loop from turning. The first attempt, too, begins
@@ -151,21 +155,24 @@ export class Links<In, Out> {
       counters.attempts += 1;
       return await this.#open(attempt, signal);
     } catch (error) {
-      if (signal.aborted) return undefined as never;
-      counters.lastError = bare(error) as Reason;
+      if (!signal.aborted) counters.lastError = bare(error) as Reason;
       throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
     }
   }
 
   /** Dials and lets `onLink` have its say, both within `connectTimeout`. */
-  async #open(attempt: number, trying: AbortSignal): Promise<LiveLink<In, Out>> {
+  async #open(attempt: number, cancelled: AbortSignal): Promise<LiveLink<In, Out>> {
     const { connectTimeout } = this.#context.settings;
-    const given = new AbortController();
-    const { signal } = given;
-    const giveUp = (): void => given.abort(trying.reason);
-    trying.addEventListener('abort', giveUp, { once: true });
-    const late = new Deadline(connectTimeout, () => given.abort(tooLate(connectTimeout, link ?? this.#dialer)));
-    late.arm();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const cancel = (): void => controller.abort(cancelled.reason);
+    cancelled.addEventListener('abort', cancel, { once: true });
+    const timeout = new Deadline(connectTimeout, () => {
+      const what = link ? 'onLink was not done' : 'there was no answer';
+      const limit = `within ${connectTimeout} ms of dialling ${this.#dialer.peer} (connectTimeout)`;
+      controller.abort(new ReconError('ERR_RECON_TIMEOUT', `${what} ${limit}`));
+    });
+    timeout.arm();
 
     let dialled: Dialled | undefined;
     let link: LiveLink<In, Out> | undefined;
@@ -175,30 +182,31 @@ export class Links<In, Out> {
       signal.throwIfAborted();
       const opened = new LiveLink(dialled, this.#context);
       link = opened;
-      await this.#greet(opened, given);
+      await this.#greet(opened, controller);
       signal.throwIfAborted();
       if (!opened.open) throw opened.reason ?? goodbye(opened);
       return opened;
     } catch (error) {
       const isLoss = link !== undefined && !link.open && !link.mistake && error === link.reason;
       link?.destroy(error);
-      if (dialled) destroyed(dialled.socket);
+      if (dialled) tryDestroy(dialled.socket);
       throw isLoss && error instanceof Error ? new Loss(error) : error;
     } finally {
-      late.disarm();
-      trying.removeEventListener('abort', giveUp);
+      timeout.disarm();
+      cancelled.removeEventListener('abort', cancel);
     }
   }
 
   /** Lets `onLink` have its say, as long as its time allows and the link lasts. */
-  async #greet(link: LiveLink<In, Out>, given: AbortController): Promise<void> {
+  async #greet(link: LiveLink<In, Out>, controller: AbortController): Promise<void> {
     const { onLink } = this.#context.settings;
     if (!onLink) return;
-    void link.lost.then(() => given.abort(link.reason ?? goodbye(link)));
+    const { signal } = controller;
+    void link.lost.then(() => controller.abort(link.reason ?? goodbye(link)));
     // In a function of its own, so that what it throws at once is a rejection too.
-    const done = (async () => onLink(link, { signal: given.signal }))();
+    const done = (async () => onLink(link, { signal }))();
     try {
-      await within(given.signal, done);
+      await within(signal, done);
     } catch (error) {
       throw link.open ? error : ((await lastWord(done)) ?? error);
     }
@@ -212,7 +220,7 @@ export class Links<In, Out> {
     const factor = retry.factor > 0 ? retry.factor : 1;
     const minTimeout = grown(retry.minTimeout * outage.scale, factor, base);
     const maxTimeout = Math.round(retry.maxTimeout * outage.scale);
-    const deadline = performance.now() + Math.max(0, maxRetryTime - outage.spent);
+    const deadline = performance.now() + Math.max(0, maxRetryTime - outage.elapsed);
     let consumes = true;
     // p-retry looks at the clock before it asks `shouldRetry`.
     let remaining = maxRetryTime;
@@ -231,7 +239,7 @@ export class Links<In, Out> {
       factor,
       minTimeout,
       maxTimeout,
-      maxRetryTime: Math.max(0, maxRetryTime - outage.spent),
+      maxRetryTime: Math.max(0, maxRetryTime - outage.elapsed),
       signal,
       unref: true,
       onFailedAttempt: async (context) => {
@@ -285,10 +293,4 @@ async function lastWord(done: Promise<unknown>): Promise<AbortError | undefined>
   );
   const error = await Promise.race([thrown, turn()]);
   return error instanceof AbortError ? error : undefined;
-}
-
-/** @param reached - the link that `onLink` keeps waiting, or the dialer if there is none yet */
-function tooLate<In, Out>(milliseconds: number, reached: LiveLink<In, Out> | Dialer): ReconError {
-  const what = reached instanceof LiveLink ? 'onLink was not done' : 'there was no answer';
-  return new ReconError('ERR_RECON_TIMEOUT', `${what} within ${milliseconds} ms of dialling ${reached.peer} (connectTimeout)`);
 }

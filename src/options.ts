@@ -38,7 +38,7 @@ export interface RetryOptions extends Omit<PRetryOptions, 'signal' | 'unref'> {
    */
   readonly randomize?: boolean;
   /**
-   * Milliseconds without a link after which the connection gives up.
+   * Milliseconds without a link after which the connection gives up, at the end of the attempt that is under way.
    * @default Infinity
    */
   readonly maxRetryTime?: number;
@@ -120,7 +120,8 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   connectTimeout?: number;
   /**
-   * Milliseconds that `end()` waits, once it has said goodbye, for the peer to say it too.
+   * Milliseconds that `end()` waits, once it has said goodbye, for the peer to say it too; and that the end waits for the
+   * last socket to be closed (5 s at most).
    * @default 5_000
    */
   closeTimeout?: number;

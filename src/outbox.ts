@@ -26,7 +26,7 @@ export interface OutboxOptions {
   readonly unflushed: 'resend' | 'reject';
 }
 
-/** What a batch costs besides its bytes, about. Beyond a margin it counts against the bound, or small writes had none. */
+/** What a batch costs besides its bytes, about. Past a margin it counts against the bound, which many small writes would never reach. */
 const OVERHEAD = 512;
 const MARGIN = 1024 * 1024;
 /** What is handed to a link at once: enough to keep the system busy, and no more than that is in doubt at a drop. */
@@ -68,6 +68,7 @@ export class Outbox {
   #sink: Sink | undefined;
   /** Told by the present link how many more bytes are taken. */
   #taken: (bytes: number) => void = () => {};
+  /** A burst is under way, or will be at the end of this turn. */
   #flushing = false;
   /** Something had to wait since it was last empty. */
   #backlog = false;
@@ -132,7 +133,7 @@ export class Outbox {
   refusedLate(): void {
     if (this.closed) return;
     this.#backlog = true;
-    this.#settled();
+    this.#checkEmpty();
   }
 
   /** A link is up: flushes to it until it is detached. */
@@ -161,7 +162,7 @@ export class Outbox {
       this.#waiting.unshift(handed);
     }
     if (this.#size > 0) this.#backlog = true;
-    this.#settled();
+    this.#checkEmpty();
   }
 
   /** Everything up to this position on the present link has been taken. */
@@ -170,14 +171,14 @@ export class Outbox {
       this.#handed.shift();
       this.#settle(batch);
     }
-    this.#settled();
+    this.#checkEmpty();
   }
 
-  /** Takes no more. Fulfilled once what it has is flushed; rejects if it fails before. */
+  /** Takes no more. Fulfilled once nothing is left: flushed, refused or taken back; rejects if it fails before. */
   close(): Promise<void> {
     this.#refusal = new ReconError('ERR_RECON_CLOSED', 'cannot write: end() was called, and the connection takes no more');
     this.#finished ??= deferred();
-    this.#settled();
+    this.#checkEmpty();
     return handled(this.#finished.promise);
   }
 
@@ -189,7 +190,7 @@ export class Outbox {
     this.#backlog = false;
     this.#sink = undefined;
     for (const batch of this.#clear()) this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
-    this.#settled();
+    this.#checkEmpty();
   }
 
   /** Batches that wait or are unconfirmed. */
@@ -257,7 +258,7 @@ export class Outbox {
       this.#waiting.keep((batch) => !batch.isWithdrawn);
       this.#withdrawn = 0;
     }
-    this.#settled();
+    this.#checkEmpty();
   }
 
   /** One burst is under way at a time, so that no more than that is in doubt when the link is lost. */
@@ -268,7 +269,8 @@ export class Outbox {
 
     const start = this.#position;
     const burst = this.#begin();
-    // Empty writes at its head have nothing before them.
+    // Empty writes at its head have nothing before them to wait for. If there is nothing else, they wait for the writer, which
+    // sees to it that the event loop turns.
     if (burst.length > 0) this.confirm(start);
     if (!sink.send(burst, this.#taken) && this.#size > 0) this.#backlog = true;
   }
@@ -305,8 +307,8 @@ export class Outbox {
     }
   }
 
-  /** Called whenever something has left the outbox. */
-  #settled(): void {
+  /** If nothing is left, tells so: `drain`, and `close()`. */
+  #checkEmpty(): void {
     if (this.#size > 0) return;
     // Empty writes have nothing to be flushed.
     if (this.#refusal) for (const batch of this.#clear()) this.#settle(batch);
@@ -314,7 +316,7 @@ export class Outbox {
       this.#backlog = false;
       this.#onDrain();
     }
-    if (this.#refusal) this.#finished?.resolve();
+    this.#finished?.resolve();
   }
 
   /** Everything there is, in order; nothing is left. */

@@ -7,44 +7,44 @@ export type Result<T> = IteratorResult<T, undefined>;
 export const value = <T>(taken: T): Result<T> => ({ done: false, value: taken });
 export const DONE: Result<never> = { done: true, value: undefined };
 
-/** What one reader at a time has the right to read. */
-export interface Slot {
-  /** The one that has it. */
-  owner: Reader<unknown> | undefined;
+/** What one reader at a time may read. */
+export interface Lock {
+  holder: Reader<unknown> | undefined;
 }
 
-/** Messages that came together, and how many of them have been read. */
+/** Messages that came together. */
 export interface Run<T> {
   readonly messages: readonly T[];
+  /** How many of them have been read: a cursor that both the reader and what it reads from move. */
   read: number;
 }
 
 /** What a reader reads from. */
-export interface Readable<T> {
+export interface ReaderSource<T> {
   /** The next result, nothing yet, or a throw. */
   take(): Result<T> | undefined;
   /** Where the next results come from: all but the last of them may be taken without asking. */
   readonly run?: (() => Run<T> | undefined) | undefined;
   /** Each link is a result, an empty one too. */
   readonly visits?: boolean | undefined;
-  /** The slot to hold while reading: asked at each `next()`. */
-  slot(): Slot;
+  /** The lock to hold while reading: asked at each `next()`. */
+  lock(): Lock;
   /** The reader waits, having found nothing. */
-  hungry?(): void;
-  /** The reader has gone, having held the slot. */
-  left?(): void;
+  onWait?(): void;
+  /** The reader has gone, having held the lock. */
+  onLeave?(): void;
 }
 
 /** An async iterator that holds the right to read from its first `next()` until it ends or is left. */
 export class Reader<T> implements AsyncIterableIterator<T, undefined> {
-  readonly #source: Readable<T>;
+  readonly #source: ReaderSource<T>;
   readonly #waiting = new Fifo<Deferred<Result<T>>>();
   #run: Run<T> | undefined;
-  #held: Slot | undefined;
+  #held: Lock | undefined;
   #done = false;
   #serving = false;
 
-  constructor(source: Readable<T>) {
+  constructor(source: ReaderSource<T>) {
     this.#source = source;
   }
 
@@ -80,7 +80,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     }
     const pending = deferred<Result<T>>();
     this.#waiting.push(pending);
-    this.#source.hungry?.();
+    this.#source.onWait?.();
     return pending.promise;
   }
 
@@ -129,19 +129,19 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #claim(): boolean {
-    const slot = this.#source.slot();
-    if (this.#held === slot) return true;
-    if (slot.owner !== undefined) return false;
+    const lock = this.#source.lock();
+    if (this.#held === lock) return true;
+    if (lock.holder !== undefined) return false;
     this.#release();
-    slot.owner = this as Reader<unknown>;
-    this.#held = slot;
+    lock.holder = this as Reader<unknown>;
+    this.#held = lock;
     return true;
   }
 
   /** Returns whether there was something to release. */
   #release(): boolean {
     const held = this.#held;
-    if (held) held.owner = undefined;
+    if (held) held.holder = undefined;
     this.#held = undefined;
     return held !== undefined;
   }
@@ -150,6 +150,6 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
     if (this.#done) return;
     this.#done = true;
     this.#run = undefined;
-    if (this.#release()) this.#source.left?.();
+    if (this.#release()) this.#source.onLeave?.();
   }
 }

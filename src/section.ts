@@ -1,13 +1,13 @@
 import { Fifo } from './fifo.js';
-import { type Reader, type Result, type Run, type Slot, value } from './reader.js';
+import { type Reader, type Result, type Run, type Lock, value } from './reader.js';
 
 /** What came in with one chunk of bytes. */
-interface Batch<In> extends Run<In> {
+interface Arrival<In> extends Run<In> {
   readonly messages: In[];
   bytes: number;
 }
 
-/** Little by little, a batch grows up to this many bytes. */
+/** Little by little, an arrival grows up to this many bytes. */
 const JOINED = 64 * 1024;
 
 /** How a section takes things in. */
@@ -28,7 +28,7 @@ export interface SectionHost<In, L> {
   readonly reading: boolean;
   readonly options: SectionOptions;
   /** Bytes came that nobody will read. */
-  dropped(bytes: number): void;
+  discarded(bytes: number): void;
   /** There is something to be read of this section, or it is over. */
   wake(section: Section<In, L>): void;
   /** Nothing more will come of this section. */
@@ -46,19 +46,18 @@ export interface Feed {
 }
 
 /** What one link sent. */
-export class Section<In, L> implements Slot {
+export class Section<In, L> implements Lock {
   readonly link: L;
-  owner: Reader<unknown> | undefined;
+  holder: Reader<unknown> | undefined;
   feed: Feed | undefined;
   readonly #inbox: SectionHost<In, L>;
-  readonly #batches = new Fifo<Batch<In>>();
+  readonly #arrivals = new Fifo<Arrival<In>>();
   /** Bytes that came without completing a message, if the decoder doesn't count them itself. */
   #carried = 0;
   #reader: Reader<In> | undefined;
-  #held = true;
   #wasUp = false;
   #closed = false;
-  #dropping = false;
+  #discarding = false;
   #onlyIfRead = false;
 
   constructor(inbox: SectionHost<In, L>, link: L) {
@@ -68,7 +67,7 @@ export class Section<In, L> implements Slot {
 
   /** Only the link itself reads it as yet (`onLink`). */
   get held(): boolean {
-    return this.#held;
+    return !this.#wasUp && !this.#closed;
   }
 
   /** The link came up; if not, the attempt is in `onLink`, or has failed. */
@@ -82,33 +81,33 @@ export class Section<In, L> implements Slot {
   }
 
   get empty(): boolean {
-    return this.#batches.length === 0;
+    return this.#arrivals.length === 0;
   }
 
   /** What is to be read first. */
   get run(): Run<In> | undefined {
-    return this.#batches.first;
+    return this.#arrivals.first;
   }
 
-  /** What comes is dropped, so that it need not be decoded. */
-  get dropping(): boolean {
-    return this.#dropping;
+  /** What comes is discarded, so that it need not be decoded. */
+  get discarding(): boolean {
+    return this.#discarding;
   }
 
   /** The source should stop: more is unread than the high-water mark allows, and nobody waits for this link's. */
   get full(): boolean {
-    return !this.#dropping && this.#inbox.full && this.#reader?.hungry !== true;
+    return !this.#discarding && this.#inbox.full && this.#reader?.hungry !== true;
   }
 
   push(messages: In[], bytes: number): void {
-    if (this.#onlyIfRead && !this.#inbox.reading) this.drop();
-    if (this.#dropping || this.#closed) this.#inbox.dropped(bytes);
+    if (this.#onlyIfRead && !this.#inbox.reading) this.discardRest();
+    if (this.#discarding || this.#closed) this.#inbox.discarded(bytes);
     else {
       this.#carried += bytes;
       if (messages.length === 0) return;
       this.#inbox.size += this.#carried;
       if (this.empty) this.#inbox.unreadLinks += 1;
-      if (!this.#join(messages, this.#carried)) this.#batches.push({ messages, bytes: this.#carried, read: 0 });
+      if (!this.#join(messages, this.#carried)) this.#arrivals.push({ messages, bytes: this.#carried, read: 0 });
       this.#carried = 0;
       this.#inbox.wake(this);
     }
@@ -122,37 +121,39 @@ export class Section<In, L> implements Slot {
 
   /** The link is up: what it sent and will send is for whoever reads the connection. */
   release(): void {
-    this.#held = false;
     this.#wasUp = true;
     this.#inbox.wake(this);
   }
 
-  /** The connection is ending: what comes now is for somebody who reads already, and dropped once nobody does. */
+  /** The connection is ending: what comes now is for somebody who reads already, and discarded once nobody does. */
   onlyIfRead(): void {
     this.#onlyIfRead = true;
-    this.attend();
+    this.discardIfUnread();
   }
 
-  /** A reader has come or gone: nobody waits for a source that nobody will make room for. */
-  attend(): void {
-    if (this.#onlyIfRead && this.full && !this.#inbox.reading) this.drop();
+  /**
+   * A reader has gone, or the connection is ending. A full section that nobody reads would stay paused, and never hear the
+   * peer's goodbye: from here on, what comes is discarded.
+   */
+  discardIfUnread(): void {
+    if (this.#onlyIfRead && this.full && !this.#inbox.reading) this.discardRest();
   }
 
-  /** From here on, what comes is dropped. */
-  drop(): void {
-    this.#dropping = true;
+  /** From here on, what comes is discarded. */
+  discardRest(): void {
+    this.#discarding = true;
     this.resume();
   }
 
-  /** Drops what is unread, and what comes. */
+  /** Discards what is unread, and what comes. */
   skip(): void {
     if (!this.empty) this.#inbox.unreadLinks -= 1;
-    for (let batch = this.#batches.shift(); batch; batch = this.#batches.shift()) {
-      this.#inbox.dropped(batch.bytes);
-      this.#inbox.size -= batch.bytes;
-      batch.read = batch.messages.length;
+    for (let arrival = this.#arrivals.shift(); arrival; arrival = this.#arrivals.shift()) {
+      this.#inbox.discarded(arrival.bytes);
+      this.#inbox.size -= arrival.bytes;
+      arrival.read = arrival.messages.length;
     }
-    this.drop();
+    this.discardRest();
     // What is gone makes room for a later link, too.
     this.#inbox.resume();
   }
@@ -160,17 +161,16 @@ export class Section<In, L> implements Slot {
   /** The link is lost. */
   close(): void {
     if (this.#closed) return;
-    this.#held = false;
     this.#closed = true;
-    this.#inbox.dropped(this.#carried);
+    this.#inbox.discarded(this.#carried);
     this.#inbox.closed(this);
   }
 
   takeMessage(): Result<In> | undefined {
-    const batch = this.#batches.first;
-    if (batch === undefined) return undefined;
-    const message = batch.messages[batch.read++] as In;
-    if (batch.read === batch.messages.length) this.#finished(batch);
+    const arrival = this.#arrivals.first;
+    if (arrival === undefined) return undefined;
+    const message = arrival.messages[arrival.read++] as In;
+    if (arrival.read === arrival.messages.length) this.#finished(arrival);
     return value(message);
   }
 
@@ -178,9 +178,9 @@ export class Section<In, L> implements Slot {
   takeBatch(): Result<In[]> | undefined {
     if (this.empty) return undefined;
     const all: In[][] = [];
-    for (let batch = this.#batches.first; batch; batch = this.#batches.first) {
-      all.push(batch.read === 0 ? batch.messages : batch.messages.slice(batch.read));
-      this.#finished(batch);
+    for (let arrival = this.#arrivals.first; arrival; arrival = this.#arrivals.first) {
+      all.push(arrival.read === 0 ? arrival.messages : arrival.messages.slice(arrival.read));
+      this.#finished(arrival);
     }
     return value(all.length === 1 ? (all[0] as In[]) : all.flat());
   }
@@ -190,9 +190,9 @@ export class Section<In, L> implements Slot {
     if (!this.#closed && !this.full) this.feed?.onRoom();
   }
 
-  #finished(batch: Batch<In>): void {
-    this.#batches.shift();
-    this.#inbox.size -= batch.bytes;
+  #finished(arrival: Arrival<In>): void {
+    this.#arrivals.shift();
+    this.#inbox.size -= arrival.bytes;
     if (this.empty) this.#inbox.unreadLinks -= 1;
     this.#inbox.roomier();
   }
@@ -202,7 +202,7 @@ export class Section<In, L> implements Slot {
    * chunk that lies right behind the last one in memory becomes a part of it.
    */
   #join(messages: In[], bytes: number): boolean {
-    const last = this.#batches.last;
+    const last = this.#arrivals.last;
     if (last === undefined || last.bytes + bytes > JOINED) return false;
     last.bytes += bytes;
     const before = last.messages.at(-1);

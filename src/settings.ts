@@ -24,9 +24,10 @@ export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
 
 /** The longest a Node timer can be: past it, it fires at once. */
 const MAX_TIMER = 2 ** 31 - 1;
-/** A number of milliseconds as a timer can bear it; 0 where "no limit" is meant. */
-const timer = (value: number): number => (value === Infinity ? 0 : Math.min(value, MAX_TIMER));
-const pause = (value: number): number => Math.min(value, MAX_TIMER);
+/** Milliseconds as a timer can bear them; 0 where "no limit" is meant. */
+const timeout = (value: number): number => (value === Infinity ? 0 : Math.min(value, MAX_TIMER));
+/** Milliseconds as a timer can bear them. */
+const clamped = (value: number): number => Math.min(value, MAX_TIMER);
 
 const tls: check.Check = (value, name) => {
   if (typeof value !== 'boolean' && !check.isObject(value)) {
@@ -98,7 +99,7 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, check.Check>> = {
   },
 };
 
-/** What is an option of p-retry, and looked for at the top. */
+/** p-retry's options, for the hint to those who write `{ retries }` where `{ retry: { retries } }` is meant. */
 const ELSEWHERE = Object.keys(RETRY).map((name) => `retry.${name}`);
 
 /** Lays `place` over `under`. A path and a port say the same thing, so the one that comes last takes the other away. */
@@ -158,8 +159,8 @@ function readRetry(given: RetryOptions): RetrySettings {
     ...given,
     retries: given.retries ?? Infinity,
     factor: given.factor ?? 2,
-    minTimeout: pause(minTimeout),
-    maxTimeout: pause(maxTimeout),
+    minTimeout: clamped(minTimeout),
+    maxTimeout: clamped(maxTimeout),
     randomize: given.randomize ?? true,
   };
 }
@@ -174,7 +175,7 @@ function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): 
   } catch (error) {
     throw check.wrongType('heartbeat.message', 'a message that can be sent', heartbeat.message, error);
   }
-  return { ...heartbeat, interval: pause(heartbeat.interval) };
+  return { ...heartbeat, interval: clamped(heartbeat.interval) };
 }
 
 /** Turns the arguments of `connect()`, in any order, into settings; throws a `TypeError` or a `RangeError`. */
@@ -191,22 +192,22 @@ export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
     dial: given.dial,
     noDelay: given.noDelay ?? true,
     keepAlive: given.keepAlive ?? true,
-    keepAliveInitialDelay: pause(given.keepAliveInitialDelay ?? 10_000),
+    keepAliveInitialDelay: clamped(given.keepAliveInitialDelay ?? 10_000),
     onLink: given.onLink,
     raw: given.codec === undefined,
     // In and Out are at their defaults then.
     codec: given.codec ?? (bytes as unknown as Codec<In, Out>),
     retry: given.retry ? readRetry(given.retry) : RETRY_DEFAULTS,
     minUptime: given.minUptime ?? 5_000,
-    connectTimeout: timer(given.connectTimeout ?? 10_000),
-    closeTimeout: pause(given.closeTimeout ?? 5_000),
+    connectTimeout: timeout(given.connectTimeout ?? 10_000),
+    closeTimeout: clamped(given.closeTimeout ?? 5_000),
     signal: given.signal,
     highWaterMark: given.highWaterMark ?? 1024 * 1024,
     discard: given.discard ?? false,
     maxBufferedAmount: given.maxBufferedAmount ?? 16 * 1024 * 1024,
     unflushed: given.unflushed ?? 'resend',
-    idleTimeout: timer(given.idleTimeout ?? 0),
-    writeTimeout: timer(given.writeTimeout ?? 0),
+    idleTimeout: timeout(given.idleTimeout ?? 0),
+    writeTimeout: timeout(given.writeTimeout ?? 0),
     heartbeat: readHeartbeat(given),
   };
 }

@@ -1,7 +1,7 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
-import * as workers from 'node:worker_threads';
+import type { Arena } from './arena.js';
 
 /** Who is told what arrives. */
 export interface Receiver {
@@ -11,7 +11,7 @@ export interface Receiver {
 
 /** Where a link's bytes come from. What a source has taken from the system is never lost to a later reset. */
 export interface Source {
-  /** Begins to hand over what comes; at once, or not before `resume()`. */
+  /** Begins to hand over what comes; at once, or, but for what has come already, not before `resume()`. */
   start(receiver: Receiver, atOnce: boolean): void;
   resume(): void;
   /** The stream is lost: destroys it, and hands over what was taken from the system and not yet passed on. */
@@ -20,26 +20,8 @@ export interface Source {
   readonly isFromLoop: boolean;
 }
 
-/**
- * Bytes of a slab: eight times the last read, within limits, and no less than half of the one before. So a quiet
- * connection holds on to little, and a busy one allocates seldom. The largest are for a flood, in which one read fills a whole
- * slab. With 128 KiB, the string of such a chunk would be a large object to V8, and slow to make.
- */
-const LEAST_SLAB = 4 * 1024;
-const LARGE_SLAB = 64 * 1024;
-const LARGEST_SLAB = 120 * 1024;
-/** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
-const WORTH = 1 / 8;
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
 const COPIED = 1024;
-
-const NONE = Buffer.alloc(0);
-
-/**
- * Where every quiet connection reads, one whose next slab would be the least: it has no memory for what may never come. What
- * is read here is copied before anybody sees it, and so before anything else can be read.
- */
-const LANDING = Buffer.allocUnsafeSlow(LARGE_SLAB);
 
 /** What `dial` brings is no stream of bytes. */
 class NotBytesError extends TypeError {}
@@ -49,66 +31,12 @@ export const isOfNoBytes = (error: unknown): error is Error =>
   error instanceof NotBytesError || (error instanceof TypeError && (error as NodeJS.ErrnoException).code === 'ERR_INVALID_ARG_TYPE');
 
 /** Destroys a stream, which may be of somebody else's making and throw. Returns whether it didn't. */
-export function destroyed(stream: Duplex, error?: Error): boolean {
+export function tryDestroy(stream: Duplex, error?: Error): boolean {
   try {
     stream.destroy(error);
     return true;
   } catch {
     return false;
-  }
-}
-
-/**
- * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
- * has one for all its links: few bytes of each, unread, must not hold on to a slab for each.
- */
-export class Arena {
-  #bytes = NONE;
-  #used = 0;
-  #nextSize = LEAST_SLAB;
-
-  /** Where to read. */
-  room(): Buffer {
-    if (this.#nextSize === LEAST_SLAB) {
-      // The slab of a flood that is over. One that is hardly used is kept: its few chunks would hold on to the whole of it.
-      if (this.#bytes.length > LEAST_SLAB && this.#used * 2 >= this.#bytes.length) this.#give(NONE);
-      return LANDING;
-    }
-    this.#reserve(this.#nextSize * WORTH);
-    return this.#bytes.subarray(this.#used);
-  }
-
-  /** What was read into the room, the very one that was given: so many bytes. */
-  take(length: number, room: Uint8Array): Buffer {
-    return room === LANDING ? this.copy(room.subarray(0, length)) : this.#use(length);
-  }
-
-  /** Copies a chunk to where the last one ended. */
-  copy(chunk: Uint8Array): Buffer {
-    this.#reserve(chunk.length);
-    this.#bytes.set(chunk, this.#used);
-    return this.#use(chunk.length);
-  }
-
-  /** Makes sure that there is enough room. */
-  #reserve(enough: number): void {
-    if (this.#bytes.length - this.#used >= enough) return;
-    this.#give(Buffer.allocUnsafeSlow(Math.max(this.#nextSize, enough)));
-    // Chunks share it: who transfers one to a worker must not take the others with it.
-    // (Not every runtime can say so.)
-    workers.markAsUntransferable?.(this.#bytes.buffer);
-  }
-
-  #give(bytes: typeof NONE): void {
-    this.#bytes = bytes;
-    this.#used = 0;
-  }
-
-  #use(length: number): Buffer {
-    this.#used += length;
-    const isFlood = length >= LARGE_SLAB && this.#used === this.#bytes.length;
-    this.#nextSize = Math.min(Math.max(LEAST_SLAB, length * 8, this.#nextSize / 2), isFlood ? LARGEST_SLAB : LARGE_SLAB);
-    return this.#bytes.subarray(this.#used - length, this.#used);
   }
 }
 
@@ -143,14 +71,14 @@ export class StreamSource implements Source {
   /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks; and makes no more. */
   drain(): void {
     this.#stream.off('data', this.#onData);
-    if (!destroyed(this.#stream)) return;
+    if (!tryDestroy(this.#stream)) return;
     for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
   }
 
   #pass(chunk: unknown): boolean {
     if (isUint8Array(chunk)) return this.#receiver.receive(this.#own(chunk));
     if (typeof chunk === 'string') return this.#receiver.receive(Buffer.from(chunk));
-    destroyed(this.#stream, new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
+    tryDestroy(this.#stream, new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }
 
@@ -183,7 +111,7 @@ export class SlabSource implements Source {
     };
   }
 
-  of(socket: Socket): this {
+  attach(socket: Socket): this {
     this.#socket = socket;
     return this;
   }

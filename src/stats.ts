@@ -21,7 +21,10 @@ export interface Stats {
    * are dropped; not at all, if what came with them could not be read as messages.
    */
   readonly bytesDiscarded: number;
-  /** Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. */
+  /**
+   * Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. The plain goodbye of a
+   * peer, after a link that lasted, is nothing wrong.
+   */
   readonly lastError: Reason | undefined;
 }
 

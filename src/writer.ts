@@ -14,7 +14,7 @@ const SLICE = 16 * 1024;
 export type Taken = (bytes: number) => void;
 
 export interface WriterOptions {
-  /** It takes text as it is, and what is corked in one piece, so that only its last part need be asked about. */
+  /** It takes text as it is, and what is corked in one piece, so that the last part's callback confirms all of them. */
   readonly isNetSocket: boolean;
   /** Passes when the socket takes nothing of what waits; without one, progress isn't watched. */
   readonly stalled: Deadline | undefined;

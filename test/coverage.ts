@@ -25,7 +25,7 @@ interface Explanation {
 /** What no test can reach. */
 const EXPLAINED: readonly Explanation[] = [
   { file: 'dial.ts', line: 'const slabs = FILLS_SLABS', reason: 'Deno: test/runtimes' },
-  { file: 'dial.ts', line: 'slabs?.of(socket) ??', reason: 'Deno: test/runtimes' },
+  { file: 'dial.ts', line: 'slabs?.attach(socket) ??', reason: 'Deno: test/runtimes' },
 ];
 
 const folder = join(import.meta.dirname, '../src');

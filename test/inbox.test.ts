@@ -361,7 +361,7 @@ test("a link's own messages are for whoever visits it, or reads nothing else mea
 test('one reader at a time: for what is left of a link that was dropped, too', async () => {
   const { inbox } = setup();
   const a = up(inbox, 'a', '1', '2');
-  a.drop();
+  a.discardRest();
   const reader = inbox.messages();
   assert.is(await next(reader), '1');
   assert.is(await codeOf(inbox.messagesOf(a).next()), 'ERR_RECON_READING');
@@ -644,12 +644,12 @@ test("full: not for a link that waits in onLink for its own, however much of oth
   assert.ok(b.full);
 });
 
-test('drop(), discard: what comes is counted and dropped, and never stops the source', async () => {
+test('discardRest(), discard: what comes is counted and discarded, and never stops the source', async () => {
   const { inbox, dropped } = setup({ highWaterMark: 1 });
   const section = up(inbox, 'a', '1');
   const room = hearRoom(section);
-  section.drop();
-  assert.ok(section.dropping);
+  section.discardRest();
+  assert.ok(section.discarding);
   assert.is(room.count, 1);
   send(section, '22', '33');
   section.push([], 5);
@@ -657,6 +657,16 @@ test('drop(), discard: what comes is counted and dropped, and never stops the so
   assert.is(dropped(), 9);
   assert.is(inbox.size, 1);
   assert.is(await next(inbox.messages()), '1', 'what was there stays');
+});
+
+test('what comes after a link was lost, as from a decoder that drops it, is counted and discarded', async () => {
+  const { inbox, dropped } = setup();
+  const section = up(inbox, 'a', '1');
+  section.close();
+  send(section, '22');
+  inbox.finish('clean');
+  assert.equal(await all(inbox.messages()), ['1']);
+  assert.is(dropped(), 2);
 });
 
 test('onlyIfRead(), nobody reading: what comes is dropped; what was received stays', async () => {

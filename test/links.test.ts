@@ -47,6 +47,17 @@ test('a link that was lost with what is no Error is told as lost with that', asy
   assert.is(error.cause, 'the weather');
 });
 
+test('stats.lastError: the goodbye of a link that did not last is a failed attempt, as for retry and closed', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.end() });
+  const conn = await connect(peer.port, { retry: { retries: 2, minTimeout: 1 } });
+  const told: unknown[] = [];
+  conn.on('retry', ({ error }) => told.push(error === conn.stats.lastError));
+  const error = await rejection(conn.closed);
+  assert.is(error.code, 'ERR_RECON_DROPPED');
+  assert.is(conn.stats.lastError, error);
+  assert.equal(told, [true, true]);
+});
+
 /** Runs it after so many microtasks. */
 async function after(microtasks: number, run: () => void): Promise<void> {
   for (let count = 0; count < microtasks; count++) await undefined;

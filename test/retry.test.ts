@@ -107,6 +107,16 @@ test('a programming error ends it at once also where shouldConsumeRetry forgives
   }
 });
 
+test("the network's failure of a fetch() in dial is one more failed attempt, as p-retry has it, though it is a TypeError", async () => {
+  const asked: string[] = [];
+  const dial = (): never => {
+    throw new TypeError('fetch failed');
+  };
+  const retry = { retries: 1, minTimeout: 1, onFailedAttempt: ({ error }: { error: Error }) => void asked.push(error.message) };
+  assert.is((await rejection(connect({ dial, retry }))).message, 'fetch failed');
+  assert.equal(asked, ['fetch failed', 'fetch failed']);
+});
+
 test('any other error thrown in onLink is one more failed attempt, and uses up no number', async () => {
   await using peer = await Peer.start();
   const numbers: number[] = [];

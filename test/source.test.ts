@@ -2,7 +2,8 @@ import { Socket } from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { Arena, type Receiver, SlabSource, StreamSource } from '../src/source.js';
+import { Arena } from '../src/arena.js';
+import { type Receiver, SlabSource, StreamSource } from '../src/source.js';
 import { suite } from './suite.js';
 
 const test = suite('source');
@@ -22,7 +23,7 @@ function receiver(wanted = true): Receiver & { readonly got: string[] } {
 /** A source of a socket's bytes, and the way in which Node hands it some. */
 function slabSource(): { readonly socket: Socket; readonly source: SlabSource; readonly arrive: (text: string) => boolean } {
   const socket = new Socket();
-  const source = new SlabSource(new Arena()).of(socket);
+  const source = new SlabSource(new Arena()).attach(socket);
   const { buffer, callback } = source.onread();
   const arrive = (text: string): boolean => {
     const room = (buffer as () => Buffer)();

@@ -170,7 +170,7 @@ class BareLink implements Iterated {
   }
 
   receive(bytes: Buffer): void {
-    if (this.section.dropping) return this.section.push([], bytes.length);
+    if (this.section.discarding) return this.section.push([], bytes.length);
     const before = this.unfinished;
     const { messages } = decode(this.#decoder, bytes);
     this.section.push(messages, before + bytes.length - this.unfinished);
