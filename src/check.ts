@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { isUint8Array } from 'node:util/types';
 
 /** Accepts a value or throws a `TypeError` or `RangeError` that names the option and shows the value. */
 export type Check = (value: unknown, name: string) => void;
@@ -24,6 +25,8 @@ const is =
 export const boolean = is('a boolean', (value) => typeof value === 'boolean');
 export const callback = is('a function', (value) => typeof value === 'function');
 export const text = is('a string that is not empty', (value) => typeof value === 'string' && value !== '');
+export const anyText = is('a string', (value) => typeof value === 'string');
+export const uint8Array = is('a Uint8Array', isUint8Array);
 export const abortSignal = is('an AbortSignal', (value) => value instanceof AbortSignal);
 
 /** A number from `least` up. `Infinity` passes, as "no limit". */

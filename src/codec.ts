@@ -1,5 +1,5 @@
 import { isUint8Array } from 'node:util/types';
-import { wrongType } from './check.js';
+import { callback, wrongType } from './check.js';
 import { because, ReconError } from './errors.js';
 
 /**
@@ -44,13 +44,26 @@ export function encode<Out>(codec: Codec<unknown, Out>, message: Out): string | 
   throw wrongType('data', 'a string or a Uint8Array (a codec, such as jsonLines(), takes other values)', data);
 }
 
-/** @internal Reads a chunk to its end: the messages, and the error that came after them, if one did. */
-export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[]; error?: ReconError } {
+/** @internal A fresh decoder. */
+export function decoderOf<In>(codec: Codec<In, never>): Decoder<In> {
+  const decoder = codec.decoder();
+  callback(decoder, 'what codec.decoder() returns');
+  return decoder;
+}
+
+/**
+ * @internal Reads a chunk to its end: the messages, and the error that came after them, if one did. It is a `TypeError` for what
+ * can't be a peer's fault.
+ */
+export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[]; error?: ReconError | TypeError } {
   const messages: In[] = [];
   try {
     const complete = decoder(chunk);
     // A decoder may use its array again.
     if (Array.isArray(complete)) return { messages: complete.slice() };
+    if (typeof (complete as Partial<Iterable<In>> | undefined)?.[Symbol.iterator] !== 'function' || typeof complete === 'string') {
+      return { messages, error: wrongType('what a decoder returns', 'an iterable of messages, such as an array', complete) };
+    }
     for (const message of complete) messages.push(message);
   } catch (error) {
     if (error instanceof ReconError) return { messages, error };

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import * as check from './check.js';
 import { encode } from './codec.js';
@@ -12,7 +11,7 @@ import type { Link, LiveLink } from './link.js';
 import { Links } from './links.js';
 import { Outbox } from './outbox.js';
 import type { WriteOptions } from './options.js';
-import { type Deferred, deferred, handled, rejected } from './promises.js';
+import { allowListeners, type Deferred, deferred, handled, rejected } from './promises.js';
 import { Refusals } from './refusals.js';
 import type { Settings } from './settings.js';
 import { noneYet, type ReadyState, type Stats } from './stats.js';
@@ -83,8 +82,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     const { signal } = settings;
     if (signal) {
       this.#onAbort = () => this.#cut({ error: signal.reason });
-      // One signal may well end many connections: that is no leak to be warned of.
-      setMaxListeners(0, signal);
+      allowListeners(signal);
       signal.addEventListener('abort', this.#onAbort, { once: true });
     }
     this.closed = handled(this.#live());

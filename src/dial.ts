@@ -1,10 +1,10 @@
-import { connect as connectTcp, isIP, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type NetConnectOpts, type OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
 import { Arena } from './arena.js';
-import { callback, isObject, wrongType } from './check.js';
-import { ReconError, retold } from './errors.js';
+import { anyText, callback, isObject, uint8Array, wrongType } from './check.js';
+import { isError, ReconError, retold } from './errors.js';
 import type { Hold } from './hold.js';
 import { within } from './promises.js';
 import { SlabSource, type Source, StreamSource, tryDestroy } from './source.js';
@@ -37,9 +37,9 @@ export interface Dialled {
 
 /**
  * Happy Eyeballs (RFC 8305) as Node does it gives up on an address before it tries the next, and after 250 ms unless
- * told otherwise: too soon for a slow route, or a lost SYN.
+ * told otherwise: too soon for a slow route, or a lost SYN. But there must be time for the next one.
  */
-const PER_ADDRESS = 2_000;
+const perAddress = (connectTimeout: number): number => Math.min(2_000, Math.ceil(connectTimeout / 3) || Infinity);
 
 /**
  * Whether `onread` reads into the memory that it is given. Deno 2.9 tells of bytes that it has put nowhere, once TLS has gone
@@ -57,7 +57,10 @@ export const isCertificateError = (error: unknown): boolean =>
 
 /** @internal Finds out now about TLS options that can never work. */
 export function checkTls(options: ConnectionOptions, name: string): void {
-  callbackOrNone(options.checkServerIdentity, `${name}.checkServerIdentity`);
+  for (const [option, check] of Object.entries(UNCHECKED)) {
+    const value = options[option as keyof typeof UNCHECKED];
+    if (value !== undefined) check(value, `${name}.${option}`);
+  }
   try {
     createSecureContext(options);
   } catch (error) {
@@ -66,9 +69,17 @@ export function checkTls(options: ConnectionOptions, name: string): void {
   }
 }
 
-const callbackOrNone = (value: unknown, name: string): void => {
-  if (value !== undefined) callback(value, name);
-};
+/** What Node looks at only once it dials, or never. */
+const UNCHECKED = { checkServerIdentity: callback, lookup: callback, servername: anyText, session: uint8Array };
+
+/**
+ * A lookup that never answers at once: `tls.connect()` goes on with its socket after it has begun to look the name up, and the
+ * socket must not have failed by then.
+ */
+const unhurried =
+  (lookup: LookupFunction): LookupFunction =>
+  (hostname, options, callback) =>
+    lookup(hostname, options, (...answer) => process.nextTick(callback, ...answer));
 
 /** @internal */
 export interface DialSettings {
@@ -77,6 +88,8 @@ export interface DialSettings {
   readonly noDelay: boolean;
   readonly keepAlive: boolean;
   readonly keepAliveInitialDelay: number;
+  /** 0 is no limit. */
+  readonly connectTimeout: number;
 }
 
 /** The newest TLS session of each endpoint, to be resumed when it is dialled again. Every connection has endpoints of its own. */
@@ -129,19 +142,20 @@ export class Dialer {
   }
 
   #connect(endpoint: Endpoint, onread: OnReadOpts | undefined): Socket {
-    const { noDelay, keepAlive, keepAliveInitialDelay } = this.#settings;
+    const { noDelay, keepAlive, keepAliveInitialDelay, connectTimeout } = this.#settings;
     const { port, host = 'localhost', path, tls } = endpoint;
     const place =
       path === undefined
-        ? { port: Number(port), host, noDelay, keepAlive, keepAliveInitialDelay, autoSelectFamilyAttemptTimeout: PER_ADDRESS, path: undefined }
+        ? { port: Number(port), host, noDelay, keepAlive, keepAliveInitialDelay, autoSelectFamilyAttemptTimeout: perAddress(connectTimeout), path: undefined }
         : { path };
     if (!tls) return connectTcp({ ...place, onread } as NetConnectOpts);
 
     const given = Object.entries(tls === true ? {} : tls).filter(([, value]) => value !== undefined);
     const servername = path === undefined && isIP(host) === 0 ? { servername: host } : {};
     const session = sessions.get(endpoint);
-    const options = { ...servername, ...Object.fromEntries(given), ...(session ? { session } : {}), ...place, onread };
-    const socket = connectTls(options as ConnectionOptions);
+    const options: ConnectionOptions = { ...servername, ...Object.fromEntries(given), ...(session ? { session } : {}), ...place };
+    if (options.lookup) options.lookup = unhurried(options.lookup);
+    const socket = connectTls({ ...options, onread } as ConnectionOptions);
     if (noDelay) socket.setNoDelay(true);
     if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
     // TLS 1.3 sends its tickets after the handshake, and each serves once: the newest is kept. Node asks for them when it
@@ -198,11 +212,11 @@ const describe = ({ port, host, path, tls }: Endpoint): string =>
  * left as it is.
  */
 function explained(error: unknown, peer: string): unknown {
-  if (!(error instanceof Error)) return error;
-  const { message, code, syscall } = error as NodeJS.ErrnoException;
+  if (!isError(error)) return error;
+  const { message, code, syscall, errors } = error as NodeJS.ErrnoException & Partial<AggregateError>;
   if (typeof code !== 'string') return error;
-  if (error instanceof AggregateError && message === '') {
-    return retold(error, error.errors.map((part?: Error) => part?.message).join('; '));
+  if (errors && message === '') {
+    return retold(error, errors.map((part?: Error) => part?.message).join('; '));
   }
   if (syscall === 'connect' || syscall === 'getaddrinfo') return error;
   if (/^(ERR_SSL_|EPROTO)|before secure/.test(`${code} ${message}`)) return retold(error, `${peer} may not speak TLS: ${message.trim()}`);

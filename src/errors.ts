@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { isNativeError } from 'node:util/types';
 
 /**
  * What went wrong, for a program to tell apart:
@@ -22,15 +23,21 @@ export type ReconErrorCode =
   | 'ERR_RECON_READING'
   | 'ERR_RECON_CODEC';
 
+/** An error, be it of another realm: under Jest or in `node:vm`, the system's errors are not of the `Error` that is known there. */
+export const isError = (value: unknown): value is Error => value instanceof Error || isNativeError(value);
+
 /** What to say of the error behind another one: not everybody looks at `cause`. */
 export function because(cause: unknown): string {
   if (cause === undefined) return '';
-  return `: ${cause instanceof Error ? cause.message : inspect(cause)}`;
+  return `: ${isError(cause) ? cause.message : inspect(cause)}`;
 }
 
-/** Of a class that mistakes in a program have. */
+/** The classes that mistakes in a program have. */
+export const MISTAKES = [TypeError, RangeError, ReferenceError];
+
+/** Of one of these classes, be it that of another realm. */
 export const isMistake = (error: unknown): error is Error =>
-  error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError;
+  MISTAKES.some((kind) => error instanceof kind || (isNativeError(error) && error.name === kind.name));
 
 /**
  * The same error with another message, unless it is frozen. What a terminal shows of an error is its stack, which has the

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { debuglog, inspect } from 'node:util';
-import type { Reason } from './errors.js';
+import { isError, type Reason } from './errors.js';
 import type { Link } from './link.js';
 
 /** A link that was up is lost. */
@@ -106,7 +106,7 @@ function publish(name: keyof typeof channels, connection: unknown, [argument]: r
 
 /** With `NODE_DEBUG=recon`, tells of a write that was refused, lest nobody hear of one that nobody awaits. */
 export function tellRefusal(error: unknown): void {
-  if (debug.enabled) debug('write refused: %s', error instanceof Error ? error.message : inspect(error));
+  if (debug.enabled) debug('write refused: %s', isError(error) ? error.message : inspect(error));
 }
 
 const isLink = (argument: unknown): argument is Link =>
@@ -117,9 +117,9 @@ function brief(argument: unknown): string {
   if (argument === undefined) return '';
   if (typeof argument !== 'object' || argument === null) return inspect(argument);
   if (isLink(argument)) return `link ${argument.number} to ${argument.peer}`;
-  if (argument instanceof Error) return argument.message;
+  if (isError(argument)) return argument.message;
   const parts = Object.entries(argument).map(([name, part]) =>
-    isLink(part) ? brief(part) : `${name}: ${part instanceof Error ? part.message : inspect(part)}`,
+    isLink(part) ? brief(part) : `${name}: ${isError(part) ? part.message : inspect(part)}`,
   );
   return parts.join(', ');
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
 
 /** The longest a Node timer can be. */
@@ -10,9 +11,12 @@ const PATIENCE = 5_000;
 let holding = 0;
 let timer: NodeJS.Timeout | undefined;
 
+/** In nobody's `AsyncLocalStorage`: the timer would keep what it holds for the first connection as long as there is any. */
+const startTimer = AsyncResource.bind((): NodeJS.Timeout => setInterval(() => {}, LONG));
+
 function hold(): void {
   holding += 1;
-  timer ??= setInterval(() => {}, LONG);
+  timer ??= startTimer();
 }
 
 function letGo(): void {

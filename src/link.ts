@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Duplex } from 'node:stream';
-import { type Codec, decode, type Decoder, encode } from './codec.js';
+import { type Codec, decode, type Decoder, decoderOf, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, isMistake, type Reason, ReconError } from './errors.js';
@@ -108,6 +108,10 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
   #paused = false;
+  /** A chunk is being decoded: a codec may well drop its own link, which is lost once the chunk's messages are kept. */
+  #decoding = false;
+  /** It is lost, as soon as that chunk is decoded. */
+  #loss: { readonly reason: unknown } | undefined;
   #upAt = Infinity;
   #lostAt = Infinity;
 
@@ -119,18 +123,23 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#context = context;
     this.#source = source;
-    this.#decoder = settings.codec.decoder();
+    this.#decoder = decoderOf(settings.codec);
     this.#section = inbox.open(this);
     this.#section.feed = this;
     this.#idle = this.#deadline('idleTimeout', 'nothing was received');
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
     this.#writer = new Writer(socket, this, { isNetSocket, stalled: this.#stalled });
 
-    socket.on('end', () => this.destroy());
-    socket.on('error', (error) => this.destroy(error));
-    socket.on('close', () => this.destroy(socket.errored ?? undefined));
+    // Before whoever has listened to it so far: what that throws must not keep the link from hearing it.
+    socket.prependListener('end', () => this.destroy());
+    socket.prependListener('error', (error) => this.destroy(error));
+    socket.prependListener('close', () => this.destroy(socket.errored ?? undefined));
     this.#paused = this.#section.full;
-    source.start(this, !this.#paused);
+    try {
+      source.start(this, !this.#paused);
+    } catch (error) {
+      this.onThrown(error);
+    }
     if (socket.destroyed || socket.readableEnded) this.destroy(socket.errored ?? undefined);
   }
 
@@ -230,6 +239,10 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   /** The link is lost, for this reason or with a plain goodbye. What its socket has already received is kept. */
   destroy(reason?: unknown): void {
     if (!this.open) return;
+    if (this.#decoding) {
+      this.#loss ??= { reason };
+      return;
+    }
     this.open = false;
     this.reason = reason as Reason | undefined;
     if (isOfNoBytes(reason)) this.mistake = reason;
@@ -269,19 +282,23 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     if (this.#section.discarding) this.#section.push([], chunk.length);
     else {
       const before = this.#unfinished();
+      this.#decoding = true;
       const { messages, error } = decode(this.#decoder, chunk);
+      this.#decoding = false;
       this.#section.push(messages, before + chunk.length - this.#unfinished());
       if (error) this.#refuse(error);
+      if (this.#loss) this.destroy(this.#loss.reason);
     }
     this.#paused = this.#section.full;
     this.#watch();
     return !this.#paused;
   }
 
-  /** Bytes that can't be read: what follows them can't either. */
-  #refuse({ code, message, cause }: ReconError): void {
+  /** Bytes that can't be read: what follows them can't either. Or a decoder that is none, and will be none on the next link. */
+  #refuse(error: ReconError | TypeError): void {
     this.#section.discardRest();
-    this.destroy(new ReconError(code, `${this}: ${message}`, cause));
+    if (error instanceof ReconError) this.destroy(new ReconError(error.code, `${this}: ${error.message}`, error.cause));
+    else this.onThrown(error);
   }
 
   onRoom(): void {

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import pRetry, { AbortError, type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { because, isMistake, type Reason, ReconError } from './errors.js';
+import { because, isError, isMistake, MISTAKES, type Reason, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, type LinkSettings, LiveLink } from './link.js';
 import { within } from './promises.js';
@@ -30,25 +30,32 @@ interface Outage {
   consumed: number;
   /** Milliseconds that it has taken, apart from those with a link. */
   elapsed: number;
-  /** Why the link that didn't last was lost. */
-  loss: Loss | undefined;
+  /** The stand-in of why the link that didn't last was lost. */
+  loss: Error | undefined;
 }
 
-/**
- * The loss of a link as p-retry gets to see it, which would judge it by its class. But what a stream was destroyed with may be
- * about what the peer sent, even if it is a `RangeError`.
- */
-class Loss extends Error {
-  override readonly cause: Error;
+/** What p-retry gets to see in place of an error that it would misjudge, since it goes by classes; and that error. */
+const originals = new WeakMap<object, Error>();
 
-  constructor(cause: Error) {
-    super(cause.message);
-    this.cause = cause;
-  }
+/**
+ * For the loss of a link: what a stream was destroyed with may be about what the peer sent, even if it is a `RangeError`. Or
+ * for an error of another realm, of a class of this one.
+ */
+function standIn(error: Error, kind: ErrorConstructor = Error): Error {
+  const shown = new kind(error.message);
+  originals.set(shown, error);
+  return shown;
+}
+
+/** What has failed, as p-retry takes it: errors of its own realm, and nothing else. */
+function shown(error: unknown): Error {
+  if (error instanceof Error) return error;
+  if (isError(error)) return standIn(error, MISTAKES.find(({ name }) => name === error.name));
+  return new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
 }
 
 /** What has failed, as everybody else gets to see it. */
-const bare = <E>(error: E): E | Error => (error instanceof Loss ? error.cause : error);
+const bare = <E>(error: E): E | Error => originals.get(error as object) ?? error;
 
 /** @internal Brings one link after another, under p-retry. */
 export class Links<In, Out> {
@@ -112,8 +119,9 @@ export class Links<In, Out> {
     if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = this.#newOutage();
     // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
     else if (this.#outage.attempts > 0) {
-      this.#outage.loss = new Loss(link.reason instanceof Error ? link.reason : goodbye(link));
-      this.#context.counters.lastError = this.#outage.loss.cause;
+      const reason = isError(link.reason) ? link.reason : goodbye(link);
+      this.#outage.loss = standIn(reason);
+      this.#context.counters.lastError = reason;
     }
   }
 
@@ -156,7 +164,7 @@ export class Links<In, Out> {
       return await this.#open(attempt, signal);
     } catch (error) {
       if (!signal.aborted) counters.lastError = bare(error) as Reason;
-      throw error instanceof Error ? error : new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
+      throw shown(error);
     }
   }
 
@@ -190,7 +198,7 @@ export class Links<In, Out> {
       const isLoss = link !== undefined && !link.open && !link.mistake && error === link.reason;
       link?.destroy(error);
       if (dialled) tryDestroy(dialled.socket);
-      throw isLoss && error instanceof Error ? new Loss(error) : error;
+      throw isLoss && isError(error) ? standIn(error) : error;
     } finally {
       timeout.disarm();
       cancelled.removeEventListener('abort', cancel);

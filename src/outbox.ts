@@ -1,7 +1,7 @@
 import { Batch, Slab, SMALL } from './batch.js';
 import { because, ReconError } from './errors.js';
 import { Fifo } from './fifo.js';
-import { type Deferred, deferred, handled } from './promises.js';
+import { allowListeners, type Deferred, deferred, handled } from './promises.js';
 
 /** Something to be sent. */
 export interface Part {
@@ -235,6 +235,7 @@ export class Outbox {
       const batches = new Set<Batch>();
       withdrawal = { batches, onAbort: () => this.#takeBack(batches, signal.reason) };
       this.#withdrawals.set(signal, withdrawal);
+      allowListeners(signal);
       signal.addEventListener('abort', withdrawal.onAbort);
     }
     withdrawal.batches.add(batch);

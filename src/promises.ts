@@ -1,3 +1,14 @@
+import { setMaxListeners } from 'node:events';
+
+/** One signal may well end many connections, or take back many writes: that is no leak to be warned of. */
+export function allowListeners(signal: AbortSignal): void {
+  try {
+    setMaxListeners(0, signal);
+  } catch {
+    // Of somebody else's making, it doesn't warn.
+  }
+}
+
 /** A promise and the means to settle it (`Promise.withResolvers`, which Node 20 lacks). */
 export interface Deferred<T> {
   readonly promise: Promise<T>;

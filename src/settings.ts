@@ -13,7 +13,6 @@ export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
   readonly onLink: OnLink<In, Out> | undefined;
   readonly retry: RetrySettings;
   readonly minUptime: number;
-  readonly connectTimeout: number;
   readonly signal: AbortSignal | undefined;
   /** No codec was given: the messages are the bytes. */
   readonly raw: boolean;

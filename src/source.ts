@@ -2,6 +2,7 @@ import type { OnReadOpts, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import type { Arena } from './arena.js';
+import { isMistake } from './errors.js';
 
 /** Who is told what arrives. */
 export interface Receiver {
@@ -28,7 +29,7 @@ class NotBytesError extends TypeError {}
 
 /** Whether a stream was destroyed because it brought something else than bytes. Node looks at that, too. */
 export const isOfNoBytes = (error: unknown): error is Error =>
-  error instanceof NotBytesError || (error instanceof TypeError && (error as NodeJS.ErrnoException).code === 'ERR_INVALID_ARG_TYPE');
+  error instanceof NotBytesError || (isMistake(error) && (error as NodeJS.ErrnoException).code === 'ERR_INVALID_ARG_TYPE');
 
 /** Destroys a stream, which may be of somebody else's making and throw. Returns whether it didn't. */
 export function tryDestroy(stream: Duplex, error?: Error): boolean {
@@ -77,7 +78,7 @@ export class StreamSource implements Source {
 
   #pass(chunk: unknown): boolean {
     if (isUint8Array(chunk)) return this.#receiver.receive(this.#own(chunk));
-    if (typeof chunk === 'string') return this.#receiver.receive(Buffer.from(chunk));
+    if (typeof chunk === 'string') return this.#receiver.receive(Buffer.from(chunk, this.#stream.readableEncoding ?? 'utf8'));
     tryDestroy(this.#stream, new NotBytesError(`recon: dial brought a stream of ${typeof chunk}s: it must be one of bytes`));
     return false;
   }

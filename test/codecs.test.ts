@@ -14,7 +14,7 @@ type AnyCodec = Codec<any, any>;
 
 interface Reading {
   messages: any[];
-  error: ReconError | undefined;
+  error: ReconError | TypeError | undefined;
   /** Bytes of an unfinished message. */
   pending: number;
 }

@@ -8,6 +8,7 @@ import { deferred } from '../src/promises.js';
 import { Authority } from './certificates.js';
 import { quick, readText, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
+import { BlackHole } from './silent.js';
 import { suite } from './suite.js';
 import { TlsPeer } from './tls-peer.js';
 
@@ -32,10 +33,13 @@ for (const event of ['connect', 'secureConnect']) {
 }
 
 const spoilt = (): Duplex => new Duplex({ read() {} }).destroy(new Error('spoilt'));
+const refused = ((_name: string, { all }: { all?: boolean }, callback: (...answer: unknown[]) => void): void =>
+  all ? callback(null, [{ address: '255.255.255.255', family: 4 }]) : callback(null, '255.255.255.255', 4)) as never;
 const elsewhere = (): net.Socket => net.connect({ port: 4321, host: '127.0.0.1', localAddress: '192.0.2.1' });
 const atOnce: [what: string, place: ConnectOptions][] = [
   ['an address that the system refuses', { port: 4321, host: '255.255.255.255' }],
   ['the same with TLS', { port: 4321, host: '255.255.255.255', tls: true }],
+  ['a name of TLS that is looked up at once', { host: 'x.test', port: 4321, tls: { lookup: refused } }],
   ['a socket that dial returns', { dial: elsewhere }],
   ['a socket that dial promises', { dial: async () => elsewhere() }],
   ['a stream that dial returns', { dial: spoilt }],
@@ -53,6 +57,17 @@ for (const [what, place] of atOnce) {
     assert.is(failed, 2);
   });
 }
+
+test('with little time, the first address of a name does not take all of it', async () => {
+  const authority = new Authority();
+  await using peer = await TlsPeer.start({ ...authority.issue(), echo: true });
+  await using black = await BlackHole.start('127.0.0.2', peer.port);
+  const lookup = ((_name: string, _options: object, callback: (...answer: unknown[]) => void): void =>
+    callback(null, [black.host, '127.0.0.1'].map((address) => ({ address, family: 4 })))) as never;
+  const tls = { ca: authority.cert, servername: 'localhost', lookup };
+  await using conn = await connect({ port: peer.port, host: 'x.test', tls, connectTimeout: 1_900 });
+  assert.is(conn.stats.attempts, 1);
+});
 
 const enough = new Error('enough');
 const frozen = Object.freeze(Object.assign(new Error('enough'), { code: 'ENOUGH' }));

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -5,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { Hold } from '../src/hold.js';
 import { deferred } from '../src/promises.js';
 import { isPending } from './helpers.js';
+import { used } from './memory.js';
 import { suite } from './suite.js';
 
 const test = suite('hold');
@@ -48,6 +50,21 @@ test('ref() and unref() count once, however often they are called, and not at al
   other.ref();
   assert.is(await timers(), before);
   await one.release(0);
+});
+
+test('nothing is kept of whoever came first', async () => {
+  const storage = new AsyncLocalStorage<object>();
+  const first = (): { hold: Hold; store: WeakRef<object> } => {
+    const store = {};
+    return { hold: storage.run(store, () => new Hold()), store: new WeakRef(store) };
+  };
+  const { hold, store } = first();
+  const other = new Hold();
+  await hold.release(0);
+  await turn();
+  used();
+  assert.is(store.deref(), undefined);
+  await other.release(0);
 });
 
 test('the socket of the moment follows, the next one too, and at each address that it tries', async () => {

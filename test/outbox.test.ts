@@ -337,6 +337,17 @@ test('a signal takes back what has not begun', async () => {
   await Promise.all(kept);
 });
 
+test('a signal that may take back the writes of many is no leak to be warned of', async () => {
+  const warnings: Error[] = [];
+  const hear = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', hear);
+  const { signal } = new AbortController();
+  for (let count = 0; count < 20; count++) void setup().outbox.push('x', signal);
+  await turn();
+  process.off('warning', hear);
+  assert.equal(warnings, []);
+});
+
 test('a signal does not take back what has begun, after a drop neither', async () => {
   const { outbox } = setup();
   const aborter = new AbortController();

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
-import { deferred, handled, rejected, within } from '../src/promises.js';
+import { allowListeners, deferred, handled, rejected, within } from '../src/promises.js';
 import { isPending, rejection } from './helpers.js';
 import { suite } from './suite.js';
 
@@ -21,6 +21,10 @@ async function unheard(run: () => unknown): Promise<unknown[]> {
     process.off('unhandledRejection', hear);
   }
 }
+
+test('allowListeners: a signal of somebody else, which knows no limit, is left as it is', () => {
+  allowListeners({} as AbortSignal);
+});
 
 test('deferred: a promise is settled from outside, once', async () => {
   const good = deferred<number>();

@@ -1,5 +1,6 @@
-import { Duplex } from 'node:stream';
-import { connect, lengthPrefixed, type Link, lines } from 'recon';
+import net from 'node:net';
+import { Duplex, PassThrough } from 'node:stream';
+import { connect, type Connection, type Drop, lengthPrefixed, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
 import { used } from './memory.js';
@@ -386,6 +387,82 @@ test('a decoder that cannot be made leaves no socket', async () => {
   };
   assert.is((await rejection(connect(peer.port, { codec, retry: { retries: 0 } }))).message, 'no decoder');
   await (await peer.nextLink()).closed;
+});
+
+test('a decoder that drops its own link loses nothing of the chunk, nor of what the stream still holds', async () => {
+  const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+  const later = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+  let dials = 0;
+  let conn!: Connection<string, string>;
+  const codec = {
+    ...lines(),
+    decoder: () => {
+      const decode = lines().decoder();
+      const dropping = (chunk: Buffer): Iterable<string> => {
+        if (chunk.includes('GOAWAY')) void conn.reconnect();
+        return decode(chunk);
+      };
+      return Object.assign(dropping, { pending: decode.pending! });
+    },
+  };
+  conn = await connect({ ...quick, codec, dial: () => (dials++ === 0 ? stream : later) });
+  const drop = next<Drop<string, string>>(conn, 'drop');
+  for (const chunk of ['one\n', 'two\nGOAWAY\nthree\n', 'four\nfi']) stream.push(chunk);
+  later.push('six\n');
+  const read: string[] = [];
+  for await (const line of conn) if (read.push(line) === 6) break;
+  assert.equal(read, ['one', 'two', 'GOAWAY', 'three', 'four', 'six']);
+  assert.is((await drop).discarded, 2);
+  await conn.end();
+});
+
+for (const [what, decoder] of [
+  ['no function', () => []],
+  ['a function that returns nothing', () => () => undefined],
+  ['an async function', () => async () => []],
+  ['a function that returns a string', () => () => 'text'],
+] as const) {
+  test(`a decoder that is ${what} is a mistake of this program, and ends it`, async () => {
+    await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
+    const codec = { ...lines(), decoder: decoder as never };
+    const error = await rejection(connect(peer.port, { ...quick, codec }).then((conn) => conn.closed));
+    assert.instance(error, TypeError);
+    assert.match(error.message, 'decoder');
+    assert.is(peer.links.length, 1);
+  });
+}
+
+test('a stream that cannot be read, and is never closed, is a failed attempt, and hides nothing of the next', async () => {
+  let dials = 0;
+  const dial = (): Duplex => {
+    const stream = new PassThrough({ emitClose: false });
+    if (dials++ > 0) stream.write('hello');
+    else {
+      stream.resume = () => {
+        throw new Error('no');
+      };
+    }
+    return stream;
+  };
+  const conn = await connect({ ...quick, closeTimeout: 5, dial });
+  assert.is(await readText(conn, (text) => text.length === 5), 'hello');
+  await conn.end();
+  assert.equal(await conn[Symbol.asyncIterator]().next(), { done: true, value: undefined });
+});
+
+test('a stream that was told an encoding is read as the bytes that it stands for', async () => {
+  // Base64 stands for three bytes at a time.
+  const bytes = Buffer.from([0xe9, 0x01, 0x02, 0xff, 0x80, 0x00]);
+  for (const encoding of ['latin1', 'hex', 'base64'] as const) {
+    await using peer = await Peer.start({ onLink: (link) => void link.send(bytes) });
+    await using conn = await connect({ ...quick, dial: () => net.connect(peer.port, '127.0.0.1').setEncoding(encoding) });
+    const read: Buffer[] = [];
+    for await (const chunk of conn) {
+      read.push(chunk);
+      if (Buffer.concat(read).length === bytes.length) break;
+    }
+    assert.equal(Buffer.concat(read), bytes, encoding);
+  }
 });
 
 test('a chunk cannot be transferred away from under the others', async () => {

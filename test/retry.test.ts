@@ -1,3 +1,5 @@
+import { Duplex } from 'node:stream';
+import { runInNewContext } from 'node:vm';
 import { AbortError, connect, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, next, quick, record, rejection } from './helpers.js';
@@ -115,6 +117,37 @@ test("the network's failure of a fetch() in dial is one more failed attempt, as 
   const retry = { retries: 1, minTimeout: 1, onFailedAttempt: ({ error }: { error: Error }) => void asked.push(error.message) };
   assert.is((await rejection(connect({ dial, retry }))).message, 'fetch failed');
   assert.equal(asked, ['fetch failed', 'fetch failed']);
+});
+
+// The system's errors are of another realm than a module under Jest.
+test('errors of another realm are the very errors that end it, and are judged as those of this one', async () => {
+  await using peer = await Peer.start();
+  const foreign = (code: string): Error => runInNewContext(code) as Error;
+  const attempts = async (error: Error): Promise<number> => {
+    let count = 0;
+    const onLink = (): void => {
+      count += 1;
+      throw error;
+    };
+    const retry = { retries: 2, minTimeout: 1 };
+    assert.is(await rejection(connect(peer.port, { retry, onLink })), error);
+    return count;
+  };
+  assert.is(await attempts(foreign("Object.assign(new Error('not now'), { code: 'EAGAIN' })")), 3);
+  assert.is(await attempts(foreign("new TypeError('no function')")), 1);
+  assert.is(await attempts(foreign("new RangeError('no port')")), 1);
+  assert.is(await attempts(foreign("new TypeError('fetch failed')")), 3, "the network's");
+});
+
+test('a link that is lost with an error of another realm is lost with that', async () => {
+  const reset = runInNewContext("Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })") as Error;
+  const dial = (): Duplex => {
+    const stream = new Duplex({ read() {} });
+    setImmediate(() => stream.destroy(reset));
+    return stream;
+  };
+  const conn = await connect({ dial, retry: { retries: 0 } });
+  assert.is(await rejection(conn.closed), reset);
 });
 
 test('any other error thrown in onLink is one more failed attempt, and uses up no number', async () => {

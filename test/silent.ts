@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
 import { Peer } from './peer.js';
 import { Proxy } from './proxy.js';
 
@@ -8,6 +9,32 @@ export interface Silent extends AsyncDisposable {
   readonly port: number;
   hush(): void;
   speak(): void;
+}
+
+/** Where nobody answers a dial: a server that accepts nothing more, with a queue that is full. */
+export class BlackHole implements AsyncDisposable {
+  readonly host: string;
+  readonly #server: ServerProcess;
+  readonly #queue: net.Socket[];
+
+  private constructor(host: string, server: ServerProcess, queue: net.Socket[]) {
+    this.host = host;
+    this.#server = server;
+    this.#queue = queue;
+  }
+
+  static async start(host: string, port: number): Promise<BlackHole> {
+    const server = await ServerProcess.start('', { host, port, backlog: 1 });
+    server.hush();
+    const queue = Array.from({ length: 8 }, () => net.connect(port, host).on('error', () => {}));
+    await once(queue[0]!, 'connect');
+    return new BlackHole(host, server, queue);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#queue) socket.destroy();
+    await this.#server[Symbol.asyncDispose]();
+  }
 }
 
 /** A server in a process of its own, which can be stopped (SIGSTOP), so that its kernel answers and nobody else. */
@@ -21,10 +48,10 @@ export class ServerProcess implements Silent {
   }
 
   /** @param onSocket - the body of a function of `socket` */
-  static async start(onSocket: string): Promise<ServerProcess> {
+  static async start(onSocket: string, place: net.ListenOptions = { port: 0, host: '127.0.0.1' }): Promise<ServerProcess> {
     const source = `
       const server = require('node:net').createServer((socket) => { socket.on('error', () => {}); ${onSocket} });
-      server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+      server.listen(${JSON.stringify(place)}, () => console.log(server.address().port));
       process.stdin.on('end', () => process.exit()).resume();`;
     const child = spawn(process.execPath, ['-e', source], { stdio: ['pipe', 'pipe', 'inherit'] });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
