@@ -5,19 +5,19 @@ import { port as checkPort, wrongType } from './check.js';
 /** A place to connect to: a TCP port and host, or a Unix socket's path; through TLS or plain. */
 export interface Endpoint {
   /** TCP port, 0 to 65535, as a number or a string of digits. */
-  port?: number | string;
+  port?: number | string | undefined;
   /**
    * Host name or IP address.
    * @default 'localhost'
    */
-  host?: string;
+  host?: string | undefined;
   /** Path of a Unix socket (or of a named pipe on Windows), instead of `port` and `host`. */
-  path?: string;
+  path?: string | undefined;
   /**
    * `true`, or options of `tls.connect`. Certificates are verified, and `servername` defaults to the host.
    * @default false
    */
-  tls?: boolean | ConnectionOptions;
+  tls?: boolean | ConnectionOptions | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
+import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import type { Duplex } from 'node:stream';
 import { type Codec, decode, type Decoder, decoderOf, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
@@ -21,8 +21,11 @@ import { Writer, type WriterHost } from './writer.js';
 export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncIterable<In> {
   /** 1 for the first link that comes up, and so on. An attempt that fails uses none up. */
   readonly number: number;
-  /** The transport itself: for `setNoDelay()`, `remoteAddress`, `getPeerCertificate()`, … */
-  readonly socket: Duplex;
+  /**
+   * The transport itself: for `setNoDelay()`, `remoteAddress`, … With `tls` it is a `tls.TLSSocket`; with `dial`, whatever that
+   * has brought, of which only a `Duplex` is certain.
+   */
+  readonly socket: Socket;
   /** To whom: `tcp://host:port`, `tls://host:port`, `unix:/path`, or `a dialled stream` (of `dial`). */
   readonly peer: string;
   /** When it was connected, in milliseconds since the epoch. */
@@ -80,7 +83,7 @@ const noDecoder: Decoder<never> = () => [];
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
 export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, WriterHost {
   readonly number: number;
-  readonly socket: Duplex;
+  readonly socket: Socket;
   readonly peer: string;
   readonly openedAt = Date.now();
   reason: Reason | undefined;
@@ -118,7 +121,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   constructor({ socket, source, isNetSocket, peer }: Dialled, context: LinkContext<In, Out>) {
     const { settings, inbox, counters } = context;
     this.number = counters.links + 1;
-    this.socket = socket;
+    this.socket = socket as Socket;
     this.peer = peer;
     this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#context = context;

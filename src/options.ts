@@ -51,35 +51,36 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    * `connect()` takes as an address, or objects; what an entry doesn't say (`port`, `host`, `tls`), the options say.
    * @example { endpoints: ['a.example.com', 'b.example.com:4223', { host: '10.0.0.1' }], port: 4222, tls: true }
    */
-  endpoints?: readonly (Endpoint | string | number | URL)[];
+  endpoints?: readonly (Endpoint | string | number | URL)[] | undefined;
   /**
    * Any other transport. May look its address up afresh at every attempt; should heed the signal, but
    * `connectTimeout` and the connection's end are obeyed either way: a stream it brings too late is destroyed.
    * Goes before `endpoints`, and these before `path` and `port`.
    * @example { dial: async ({ signal }) => net.connect({ ...(await discover('logs')), signal }) }
    */
-  dial?: Dial;
+  dial?: Dial | undefined;
   /**
    * Disables Nagle's algorithm, as `net.Socket.setNoDelay()`. TCP and TLS only.
    * @default true
    */
-  noDelay?: boolean;
+  noDelay?: boolean | undefined;
   /**
    * Sends TCP keepalive probes, as `net.Socket.setKeepAlive()`.
    * @default true
    */
-  keepAlive?: boolean;
+  keepAlive?: boolean | undefined;
   /**
    * Milliseconds of silence before the first keepalive probe.
    * @default 10_000
    */
-  keepAliveInitialDelay?: number;
+  keepAliveInitialDelay?: number | undefined;
 
   /**
    * Called for every link, the first too, and awaited before queued writes flow and before `connect()` resolves:
    * authenticate, subscribe, `link.socket.setNoDelay()`. If it throws, the attempt has failed and is retried, except
    * after an `AbortError` or a programming error (`TypeError`, `RangeError`, `ReferenceError`). The signal aborts
-   * when `connectTimeout` is over or the link is lost. What it doesn't read goes to the reader.
+   * when `connectTimeout` is over or the link is lost. What it doesn't read goes to the reader. It talks through `link`: a
+   * `conn.write()` waits until `onLink` is done, and must not be awaited in it.
    *
    * @example
    * onLink: async (link) => {
@@ -87,12 +88,12 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    *   if ((await link.read()) !== '+OK') throw new AbortError('wrong token');
    * }
    */
-  onLink?: OnLink<In, Out>;
+  onLink?: OnLink<In, Out> | undefined;
   /**
    * Turns bytes into messages and back. Without one, chunks are `Buffer`s as they arrive.
    * @example connect(4321, { codec: lines() })
    */
-  codec?: Codec<In, Out>;
+  codec?: Codec<In, Out> | undefined;
 
   /**
    * p-retry's own options: how often and how long to retry, and how long to wait between attempts.
@@ -106,74 +107,74 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    * @example { retry: { retries: 5, onFailedAttempt: ({ error }) => console.error(error.message) } }
    * @default { retries: Infinity, minTimeout: 100, maxTimeout: 30_000, factor: 2, randomize: true }
    */
-  retry?: RetryOptions;
+  retry?: RetryOptions | undefined;
   /**
    * Milliseconds a link must last to count as a success. One that is lost sooner is one more failed attempt, so that
    * a server that accepts and hangs up is not dialled in a tight loop.
    * @default 5_000
    */
-  minUptime?: number;
+  minUptime?: number | undefined;
   /**
    * Milliseconds for one attempt: dial, TLS and `onLink` together. Past it the attempt fails with `ERR_RECON_TIMEOUT`.
    * 0 is no limit.
    * @default 10_000
    */
-  connectTimeout?: number;
+  connectTimeout?: number | undefined;
   /**
    * Milliseconds that `end()` waits, once it has said goodbye, for the peer to say it too; and that the end waits for the
    * last socket to be closed (5 s at most).
    * @default 5_000
    */
-  closeTimeout?: number;
+  closeTimeout?: number | undefined;
   /**
    * For the connection's whole life: aborting is `destroy(signal.reason)`, in every state. So `AbortSignal.timeout()` ends
    * a connection that is up, too; how long to wait without a link is for `retry.maxRetryTime` to say.
    * @example { signal: controller.signal }
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 
   /**
    * Bytes received and not read above which the socket is paused, so that a slow reader slows the peer.
    * @default 1_048_576
    */
-  highWaterMark?: number;
+  highWaterMark?: number | undefined;
   /**
    * For those who only write: what comes in, once `onLink` is done, is counted and dropped, so that a peer's goodbye
    * is always noticed.
    * @default false
    */
-  discard?: boolean;
+  discard?: boolean | undefined;
   /**
    * Bytes written and not flushed beyond which a write is refused with `ERR_RECON_BUFFER_FULL`, and nothing of it is
    * sent. `drain` tells when all is flushed.
    * @default 16_777_216
    */
-  maxBufferedAmount?: number;
+  maxBufferedAmount?: number | undefined;
   /**
    * What becomes of a write that was handed to a link and not confirmed when the link was lost, and so may have been
    * sent in part: `'resend'` sends it again, whole and first, on the next link; `'reject'` rejects its promise with
    * `ERR_RECON_UNFLUSHED` and lets the caller decide.
    * @default 'resend'
    */
-  unflushed?: 'resend' | 'reject';
+  unflushed?: 'resend' | 'reject' | undefined;
 
   /**
    * Milliseconds without a byte received after which the link is dropped with `ERR_RECON_TIMEOUT` (not while it is
    * paused because of a slow reader). 0 is off.
    * @default 0
    */
-  idleTimeout?: number;
+  idleTimeout?: number | undefined;
   /**
    * Milliseconds during which the system takes nothing of what waits to be written, after which the link is dropped
    * with `ERR_RECON_TIMEOUT`. 0 is off.
    * @default 0
    */
-  writeTimeout?: number;
+  writeTimeout?: number | undefined;
   /**
    * A message sent on an interval while a link is up. Off unless given.
    * @example { heartbeat: { interval: 15_000, message: 'PING' }, idleTimeout: 30_000 }
    */
-  heartbeat?: Heartbeat<Out>;
+  heartbeat?: Heartbeat<NoInfer<Out>> | undefined;
 }
 
 /** What `connect()` takes as one of its arguments, told apart by type. */
@@ -191,5 +192,5 @@ type NoPartOfURL = { readonly [part in Exclude<keyof URL, keyof ConnectOptions |
 /** What `write()` can be told besides the message. */
 export interface WriteOptions {
   /** Aborting takes the write back, as long as it has not begun: its promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }

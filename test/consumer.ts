@@ -60,6 +60,11 @@ export async function consumer(): Promise<void> {
     return connect({ path: '/tmp/socket', codec: numbers });
   }
 
+  const beating = await connect(4321, { heartbeat: { interval: 1_000, message: 'PING' } });
+  same<typeof beating, Connection<Buffer, string | Uint8Array>>(true);
+  await connect(4321, (link) => link.socket.setNoDelay(false).remoteAddress?.length);
+  await connect({ port: 4321, host: process.env['HOST'], signal: undefined, tls: undefined });
+
   const options: ConnectOptions = { retry: { retries: 3, shouldRetry: ({ error }) => !(error instanceof AbortError) } };
   await connect(options);
 

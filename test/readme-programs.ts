@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
 import { eventually, Peer } from './peer.js';
@@ -153,6 +154,34 @@ export const programs: Readonly<Record<string, (stage: Stage) => Promise<void>>>
     await (await peer.nextLink()).until('PING\nPING\n');
     await program.says('ERR_RECON_TIMEOUT nothing was received');
     await peer.nextLink();
+  },
+
+  async 'Fail fast at the start'(stage) {
+    const { peer } = stage;
+    const program = stage.run({ 4321: peer.port, '10_000': 100 });
+    const link = await peer.nextLink();
+    await link.send('hi\n');
+    await program.says('hi\n');
+    link.end();
+    await peer.stop();
+    await setTimeout(200);
+    await peer.start();
+    await (await peer.nextLink()).send('still there\n');
+    await program.says('still there\n');
+  },
+
+  async 'Shut down'(stage) {
+    const { peer } = stage;
+    const program = stage.run({ 4321: peer.port, '5_000': 300 });
+    const link = await peer.nextLink();
+    await link.until('working\n');
+    await peer.stop();
+    link.reset();
+    await link.closed;
+    await setTimeout(200);
+    program.child.kill('SIGTERM');
+    await program.over;
+    assert.match(program.said, 'before this write was flushed');
   },
 
   async 'Cancel'(stage) {
