@@ -61,7 +61,7 @@ export function decode<In>(decoder: Decoder<In>, chunk: Buffer): { messages: In[
     const complete = decoder(chunk);
     // A decoder may use its array again.
     if (Array.isArray(complete)) return { messages: complete.slice() };
-    if (typeof (complete as Partial<Iterable<In>> | undefined)?.[Symbol.iterator] !== 'function' || typeof complete === 'string') {
+    if (typeof (complete as Partial<Iterable<In>> | undefined)?.[Symbol.iterator] !== 'function') {
       return { messages, error: wrongType('what a decoder returns', 'an iterable of messages, such as an array', complete) };
     }
     for (const message of complete) messages.push(message);

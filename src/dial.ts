@@ -215,7 +215,7 @@ function explained(error: unknown, peer: string): unknown {
   if (!isError(error)) return error;
   const { message, code, syscall, errors } = error as NodeJS.ErrnoException & Partial<AggregateError>;
   if (typeof code !== 'string') return error;
-  if (errors && message === '') {
+  if (Array.isArray(errors) && message === '') {
     return retold(error, errors.map((part?: Error) => part?.message).join('; '));
   }
   if (syscall === 'connect' || syscall === 'getaddrinfo') return error;

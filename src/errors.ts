@@ -23,8 +23,12 @@ export type ReconErrorCode =
   | 'ERR_RECON_READING'
   | 'ERR_RECON_CODEC';
 
-/** An error, be it of another realm: under Jest or in `node:vm`, the system's errors are not of the `Error` that is known there. */
-export const isError = (value: unknown): value is Error => value instanceof Error || isNativeError(value);
+/** An error of another realm: under Jest and in `node:vm`, the system's errors are not of the `Error` that is known there. */
+const isForeign = (value: unknown): value is Error =>
+  !(value instanceof Error) && (isNativeError(value) || Object.prototype.toString.call(value) === '[object DOMException]');
+
+/** An error, of whatever realm. */
+export const isError = (value: unknown): value is Error => value instanceof Error || isForeign(value);
 
 /** What to say of the error behind another one: not everybody looks at `cause`. */
 export function because(cause: unknown): string {
@@ -37,7 +41,7 @@ export const MISTAKES = [TypeError, RangeError, ReferenceError];
 
 /** Of one of these classes, be it that of another realm. */
 export const isMistake = (error: unknown): error is Error =>
-  MISTAKES.some((kind) => error instanceof kind || (isNativeError(error) && error.name === kind.name));
+  MISTAKES.some((kind) => error instanceof kind || (isForeign(error) && error.name === kind.name));
 
 /**
  * The same error with another message, unless it is frozen. What a terminal shows of an error is its stack, which has the

@@ -11,7 +11,7 @@ const PATIENCE = 5_000;
 let holding = 0;
 let timer: NodeJS.Timeout | undefined;
 
-/** In nobody's `AsyncLocalStorage`: the timer would keep what it holds for the first connection as long as there is any. */
+/** In no connection's `AsyncLocalStorage`: the timer would keep that of the first as long as there is any. */
 const startTimer = AsyncResource.bind((): NodeJS.Timeout => setInterval(() => {}, LONG));
 
 function hold(): void {

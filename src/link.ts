@@ -111,9 +111,11 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
   #paused = false;
-  /** A chunk is being decoded: a codec may well drop its own link, which is lost once the chunk's messages are kept. */
+  /** A chunk is being decoded. What comes of that, more chunks or the link's loss, waits until its messages are kept. */
   #decoding = false;
-  /** It is lost, as soon as that chunk is decoded. */
+  /** Chunks that came meanwhile, from a stream in memory that the decoder has made answer. */
+  #later: Buffer[] | undefined;
+  /** Why the link is lost, if the decoder has dropped it. */
   #loss: { readonly reason: unknown } | undefined;
   #upAt = Infinity;
   #lostAt = Infinity;
@@ -133,10 +135,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
     this.#writer = new Writer(socket, this, { isNetSocket, stalled: this.#stalled });
 
-    // Before whoever has listened to it so far: what that throws must not keep the link from hearing it.
-    socket.prependListener('end', () => this.destroy());
-    socket.prependListener('error', (error) => this.destroy(error));
-    socket.prependListener('close', () => this.destroy(socket.errored ?? undefined));
+    socket.on('end', () => this.destroy());
+    socket.on('error', (error) => this.destroy(error));
+    socket.on('close', () => this.destroy(socket.errored ?? undefined));
     this.#paused = this.#section.full;
     try {
       source.start(this, !this.#paused);
@@ -282,19 +283,31 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   receive(chunk: Buffer): boolean {
     if (this.#source.isFromLoop) this.#writer.turned();
     this.#context.counters.bytesRead += chunk.length;
-    if (this.#section.discarding) this.#section.push([], chunk.length);
-    else {
-      const before = this.#unfinished();
-      this.#decoding = true;
-      const { messages, error } = decode(this.#decoder, chunk);
-      this.#decoding = false;
-      this.#section.push(messages, before + chunk.length - this.#unfinished());
-      if (error) this.#refuse(error);
+    if (this.#decoding) {
+      this.#later ??= [];
+      this.#later.push(chunk);
+    } else {
+      this.#take(chunk);
+      for (let next = this.#later?.shift(); next; next = this.#later?.shift()) this.#take(next);
       if (this.#loss) this.destroy(this.#loss.reason);
     }
     this.#paused = this.#section.full;
     this.#watch();
     return !this.#paused;
+  }
+
+  /** Decodes a chunk, and keeps its messages. */
+  #take(chunk: Buffer): void {
+    if (this.#section.discarding) return this.#section.push([], chunk.length);
+    this.#decoding = true;
+    try {
+      const before = this.#unfinished();
+      const { messages, error } = decode(this.#decoder, chunk);
+      this.#section.push(messages, before + chunk.length - this.#unfinished());
+      if (error) this.#refuse(error);
+    } finally {
+      this.#decoding = false;
+    }
   }
 
   /** Bytes that can't be read: what follows them can't either. Or a decoder that is none, and will be none on the next link. */

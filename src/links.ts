@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import pRetry, { AbortError, type Options as PRetryOptions, type RetryContext } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { because, isError, isMistake, MISTAKES, type Reason, ReconError } from './errors.js';
+import { because, isError, isMistake, MISTAKES, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, type LinkSettings, LiveLink } from './link.js';
 import { within } from './promises.js';
@@ -163,8 +163,9 @@ export class Links<In, Out> {
       counters.attempts += 1;
       return await this.#open(attempt, signal);
     } catch (error) {
-      if (!signal.aborted) counters.lastError = bare(error) as Reason;
-      throw shown(error);
+      const failure = shown(error);
+      if (!signal.aborted) counters.lastError = bare(failure);
+      throw failure;
     }
   }
 

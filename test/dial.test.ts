@@ -58,6 +58,12 @@ for (const [what, place] of atOnce) {
   });
 }
 
+test('an error with parts that are no list of errors comes through as it is', async () => {
+  const error = Object.assign(new Error(''), { code: 'E_DISCOVERY', errors: { a: 1 } });
+  const lookup = ((_name: string, _options: object, callback: (error: Error) => void): void => callback(error)) as never;
+  assert.is(await rejection(connect({ host: 'x.test', port: 1, tls: { lookup }, retry: { retries: 0 } })), error);
+});
+
 test('with little time, the first address of a name does not take all of it', async () => {
   const authority = new Authority();
   await using peer = await TlsPeer.start({ ...authority.issue(), echo: true });

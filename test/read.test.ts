@@ -416,11 +416,54 @@ test('a decoder that drops its own link loses nothing of the chunk, nor of what 
   await conn.end();
 });
 
+test('a decoder that drops its own link and then fails: the first reason is the reason', async () => {
+  await using peer = await Peer.start();
+  let conn!: Connection<string, string>;
+  const decoder = () => function* (chunk: Buffer): Generator<string> {
+    yield chunk.toString();
+    conn.destroy(mine);
+    throw new Error('then');
+  };
+  const mine = new Error('mine');
+  conn = await connect(peer.port, { ...quick, codec: { ...lines(), decoder } });
+  const drop = next<Drop<string, string>>(conn, 'drop');
+  await (await peer.nextLink()).send('hello');
+  assert.is((await drop).reason, mine);
+  assert.is(await rejection(conn.closed), mine);
+});
+
+test('what a stream in memory answers to its decoder comes after the chunk of the moment, and is not lost with the link', async () => {
+  const stream: Duplex = new Duplex({
+    read() {},
+    write(_chunk, _encoding, callback) {
+      this.push('answer;');
+      callback();
+    },
+  });
+  const streams = [stream, new Duplex({ read() {} })];
+  let link!: Link<string, string>;
+  let conn!: Connection<string, string>;
+  const decoder = () => (chunk: Buffer): string[] => {
+    const text = chunk.toString();
+    if (text === 'question;') {
+      void link.write('?');
+      void conn.reconnect();
+    }
+    return [text];
+  };
+  const onLink = (it: Link<string, string>): void => void (link = it);
+  conn = await connect({ ...quick, codec: { ...lines(), decoder }, onLink, dial: () => streams.shift()! });
+  stream.push('question;');
+  const read: string[] = [];
+  for await (const text of conn) if (read.push(text) === 2) break;
+  assert.equal(read, ['question;', 'answer;']);
+  conn.destroy();
+});
+
 for (const [what, decoder] of [
   ['no function', () => []],
   ['a function that returns nothing', () => () => undefined],
   ['an async function', () => async () => []],
-  ['a function that returns a string', () => () => 'text'],
 ] as const) {
   test(`a decoder that is ${what} is a mistake of this program, and ends it`, async () => {
     await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });

@@ -137,6 +137,7 @@ test('errors of another realm are the very errors that end it, and are judged as
   assert.is(await attempts(foreign("new TypeError('no function')")), 1);
   assert.is(await attempts(foreign("new RangeError('no port')")), 1);
   assert.is(await attempts(foreign("new TypeError('fetch failed')")), 3, "the network's");
+  assert.is(await attempts(Object.assign(new Error('remote'), { name: 'RangeError' })), 3, 'of this realm, it goes by its class');
 });
 
 test('a link that is lost with an error of another realm is lost with that', async () => {
