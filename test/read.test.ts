@@ -413,7 +413,7 @@ test('a decoder that drops its own link loses nothing of the chunk, nor of what 
   for await (const line of conn) if (read.push(line) === 6) break;
   assert.equal(read, ['one', 'two', 'GOAWAY', 'three', 'four', 'six']);
   assert.is((await drop).discarded, 2);
-  await conn.end();
+  conn.destroy();
 });
 
 test('a decoder that drops its own link and then fails: the first reason is the reason', async () => {
