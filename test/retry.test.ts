@@ -137,6 +137,8 @@ test('errors of another realm are the very errors that end it, and are judged as
   assert.is(await attempts(foreign("new TypeError('no function')")), 1);
   assert.is(await attempts(foreign("new RangeError('no port')")), 1);
   assert.is(await attempts(foreign("new TypeError('fetch failed')")), 3, "the network's");
+  const exception = { [Symbol.toStringTag]: 'DOMException', name: 'TimeoutError', message: 'took too long' };
+  assert.is(await attempts(exception), 3);
   assert.is(await attempts(Object.assign(new Error('remote'), { name: 'RangeError' })), 3, 'of this realm, it goes by its class');
 });
 
