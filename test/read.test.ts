@@ -508,6 +508,14 @@ test('a stream that was told an encoding is read as the bytes that it stands for
   }
 });
 
+test('a stream of strings that was told no encoding is read as UTF-8', async () => {
+  const stream = new Duplex({ readableObjectMode: true, read() {} });
+  stream.push('é');
+  const conn = await connect({ dial: () => stream });
+  assert.equal((await conn[Symbol.asyncIterator]().next()).value, Buffer.from('é'));
+  conn.destroy();
+});
+
 test('a chunk cannot be transferred away from under the others', async () => {
   await using peer = await Peer.start({ onLink: (link) => void link.send('one') });
   await using conn = await connect(peer.port);
