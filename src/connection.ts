@@ -42,9 +42,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   implements AsyncIterable<In>
 {
   /**
-   * Settles when all is over and the last socket is closed (or has had `closeTimeout` for that, 5 s at most): resolves after `end()`, or `destroy()` without an error;
-   * rejects with the very error that ended the connection. Never an unhandled rejection, so who doesn't look at it (or at
-   * the `error` event) may miss that the connection has failed.
+   * Settles when all is over and the last socket is closed (or has had `closeTimeout` for that, 5 s at most): resolves
+   * after `end()`, or `destroy()` without an error; rejects with the very error that ended the connection. Never an
+   * unhandled rejection, so who doesn't look at it (or at the `error` event) may miss that the connection has failed.
    *
    * @example
    * conn.closed.catch((error) => console.error('given up:', error.message));

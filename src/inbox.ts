@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.js';
-import { DONE, Reader, type ReaderSource, type Result, type Lock, value } from './reader.js';
+import { DONE, type Lock, Reader, type ReaderSource, type Result, value } from './reader.js';
 import { Section, type SectionHost, type SectionOptions } from './section.js';
 import type { Counters } from './stats.js';
 

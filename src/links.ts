@@ -42,9 +42,9 @@ const originals = new WeakMap<object, Error>();
  * for an error of another realm, of a class of this one.
  */
 function standIn(error: Error, kind: ErrorConstructor = Error): Error {
-  const shown = new kind(error.message);
-  originals.set(shown, error);
-  return shown;
+  const double = new kind(error.message);
+  originals.set(double, error);
+  return double;
 }
 
 /** What has failed, as p-retry takes it: errors of its own realm, and nothing else. */

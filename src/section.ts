@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.js';
-import { type Reader, type Result, type Run, type Lock, value } from './reader.js';
+import { type Lock, type Reader, type Result, type Run, value } from './reader.js';
 
 /** What came in with one chunk of bytes. */
 interface Arrival<In> extends Run<In> {
