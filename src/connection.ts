@@ -6,7 +6,7 @@ import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';
 import { ConnectionEmitter, type ConnectionEvents, tell } from './events.js';
 import { Hold } from './hold.js';
-import { Inbox } from './inbox.js';
+import { Inbox, type Outcome } from './inbox.js';
 import type { Link, LiveLink } from './link.js';
 import { Links } from './links.js';
 import { Outbox } from './outbox.js';
@@ -15,9 +15,6 @@ import { allowListeners, type Deferred, deferred, handled, rejected } from './pr
 import { Refusals } from './refusals.js';
 import type { Settings } from './settings.js';
 import { noneYet, type ReadyState, type Stats } from './stats.js';
-
-/** How a connection ended. */
-type Outcome = 'clean' | { readonly error: unknown };
 
 /**
  * A connection outlives its links: it redials when one is lost, until it is ended.
@@ -91,7 +88,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /** The whole life: link after link, until there is nothing more to say, or no hope. */
   async #live(): Promise<void> {
     try {
-      for (let link = await this.#links.next(); link; link = await this.#links.next(link)) {
+      for await (const link of this.#links) {
         // Lost, or called off, on its way here.
         if (!this.#links.claim(link)) continue;
         this.#up(link);

@@ -1,3 +1,6 @@
+/** The longest a Node timer can be, in milliseconds: past it, it fires at once. */
+export const MAX_TIMER = 2 ** 31 - 1;
+
 /**
  * A timer that is armed again and again, and never keeps the process running. 0 ms is never.
  *

@@ -48,14 +48,17 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
     },
   });
 
-  // Whoever reads learns of the end in its turn, after all that was received; whoever doesn't is told at once, unless
-  // something is left to be read.
   const onClosed = (error?: Error): void => {
-    const hasReader = stream.readableFlowing !== null || unread() > 0;
-    if (hasReader && (error || stream.writableEnded)) return;
-    if (hasReader && !stream.readableEnded) stream.once('end', () => stream.destroy());
-    else if (!error && stream.writableEnded && !stream.writableFinished) stream.once('finish', () => stream.destroy());
-    else stream.destroy(error);
+    const isRead = stream.readableFlowing !== null || unread() > 0;
+    if (isRead) {
+      // The reader finds the error, or the end, after all that was received. But Node closes a stream only when its writable
+      // side has ended, too.
+      if (error || stream.writableEnded) return;
+      if (stream.readableEnded) stream.destroy();
+      else stream.once('end', () => stream.destroy());
+    } else if (!error && stream.writableEnded && !stream.writableFinished) {
+      stream.once('finish', () => stream.destroy());
+    } else stream.destroy(error);
   };
   connection.closed.then(() => onClosed(), onClosed);
   return stream;

@@ -5,7 +5,7 @@ import { isError, type Reason } from './errors.js';
 import type { Link } from './link.js';
 
 /** A link that was up is lost. */
-export interface Drop<In, Out> {
+export interface Drop<In = Buffer, Out = string | Uint8Array> {
   /** The link, with its `number` and `peer`. */
   readonly link: Link<In, Out>;
   /** Why; undefined for a peer's plain goodbye (FIN). */
@@ -25,7 +25,7 @@ export interface Retry {
 }
 
 /** The events of a connection and the arguments of their listeners. They are told on the next tick, in order. */
-export interface ConnectionEvents<In, Out> {
+export interface ConnectionEvents<In = Buffer, Out = string | Uint8Array> {
   /** The first link is up; heard by a listener that is added right after `await connect()`. */
   connect: [link: Link<In, Out>];
   /** A later link is up; its `onLink` is done. */

@@ -1,8 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Duplex } from 'node:stream';
-
-/** The longest a Node timer can be. */
-const LONG = 2 ** 31 - 1;
+import { MAX_TIMER } from './deadline.js';
 
 /** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */
 const PATIENCE = 5_000;
@@ -12,7 +10,7 @@ let holding = 0;
 let timer: NodeJS.Timeout | undefined;
 
 /** In no connection's `AsyncLocalStorage`: the timer would keep that of the first as long as there is any. */
-const startTimer = AsyncResource.bind((): NodeJS.Timeout => setInterval(() => {}, LONG));
+const startTimer = AsyncResource.bind((): NodeJS.Timeout => setInterval(() => {}, MAX_TIMER));
 
 function hold(): void {
   holding += 1;

@@ -7,6 +7,9 @@ import type { Counters } from './stats.js';
 const OVERHEAD = 4 * 1024;
 const MARGIN = 1024 * 1024;
 
+/** How a connection ended. */
+export type Outcome = 'clean' | { readonly error: unknown };
+
 /** How an inbox takes things in. */
 export interface InboxOptions extends SectionOptions {
   /** Bytes unread above which its sections are full. */
@@ -20,10 +23,6 @@ export interface InboxOptions extends SectionOptions {
  * One reader at a time reads it: message by message, batch by batch, or link by link.
  */
 export class Inbox<In, L> implements SectionHost<In, L>, Lock {
-  /** Bytes received and not read. */
-  size = 0;
-  /** Links of which something was not read. */
-  unreadLinks = 0;
   readonly options: InboxOptions;
   holder: Reader<unknown> | undefined;
   readonly #counters: Pick<Counters, 'bytesDiscarded'>;
@@ -31,11 +30,19 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   readonly #sections = new Fifo<Section<In, L>>();
   /** The section that the reader of links is in. */
   #visited: Section<In, L> | undefined;
-  #end: { readonly error: unknown } | 'clean' | undefined;
+  #size = 0;
+  /** Sections of which something was not read. */
+  #unreadSections = 0;
+  #outcome: Outcome | undefined;
 
   constructor(options: InboxOptions, counters: Pick<Counters, 'bytesDiscarded'>) {
     this.options = options;
     this.#counters = counters;
+  }
+
+  /** Bytes received and not read. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Somebody reads, or is between two reads. */
@@ -46,11 +53,11 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   /** More is unread than the high-water mark allows, in bytes or in links of which there are some. */
   get full(): boolean {
     const { highWaterMark } = this.options;
-    return this.size >= highWaterMark || this.#overhead > highWaterMark + MARGIN;
+    return this.#size >= highWaterMark || this.#overhead > highWaterMark + MARGIN;
   }
 
   get #overhead(): number {
-    return this.unreadLinks * OVERHEAD;
+    return this.#unreadSections * OVERHEAD;
   }
 
   /** Begins what the next link sends. It is the link's alone until it is released. */
@@ -61,8 +68,8 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   }
 
   /** Nothing more will come: readers find the end, or the error, after all that there is. */
-  finish(end: { readonly error: unknown } | 'clean'): void {
-    this.#end ??= end;
+  finish(outcome: Outcome): void {
+    this.#outcome ??= outcome;
     this.wake();
   }
 
@@ -129,6 +136,11 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
     else if (this.#sections.last === section) this.#sections.pop();
   }
 
+  unread(bytes: number, sections: number): void {
+    this.#size += bytes;
+    this.#unreadSections += sections;
+  }
+
   discarded(bytes: number): void {
     this.#counters.bytesDiscarded += bytes;
   }
@@ -160,9 +172,9 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
 
   /** Errors come after everything that was received. */
   #ended(): Result<never> | undefined {
-    if (this.#end === undefined || this.#sections.length > 0) return undefined;
-    if (this.#end === 'clean') return DONE;
-    throw this.#end.error;
+    if (this.#outcome === undefined || this.#sections.length > 0) return undefined;
+    if (this.#outcome === 'clean') return DONE;
+    throw this.#outcome.error;
   }
 
   /** The section to read from, once those that are read to the end are put away. */

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Codec, decode, type Decoder, decoderOf, encode } from './codec.js';
+import { type Codec, decoderOf, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Inbox } from './inbox.js';
+import { Intake } from './intake.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
@@ -78,8 +79,6 @@ export interface LinkContext<In, Out> {
   readonly counters: Counters;
 }
 
-const noDecoder: Decoder<never> = () => [];
-
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
 export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, WriterHost {
   readonly number: number;
@@ -100,7 +99,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   readonly #context: LinkContext<In, Out>;
   readonly #source: Dialled['source'];
   readonly #section: Section<In, Link<In, Out>>;
-  #decoder: Decoder<In>;
+  readonly #intake: Intake<In, Link<In, Out>>;
   readonly #writer: Writer;
   /** Its own that wait for the system, once there are any. */
   #writes: Set<Deferred<void>> | undefined;
@@ -111,11 +110,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
   #paused = false;
-  /** A chunk is being decoded. What comes of that, more chunks or the link's loss, waits until its messages are kept. */
-  #decoding = false;
-  /** Chunks that came meanwhile, from a stream in memory that the decoder has made answer. */
-  #later: Buffer[] | undefined;
-  /** Why the link is lost, if the decoder has dropped it. */
+  /** Why it was lost while a chunk was being decoded, whose messages come first. */
   #loss: { readonly reason: unknown } | undefined;
   #upAt = Infinity;
   #lostAt = Infinity;
@@ -128,8 +123,9 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#context = context;
     this.#source = source;
-    this.#decoder = decoderOf(settings.codec);
+    const decoder = decoderOf(settings.codec);
     this.#section = inbox.open(this);
+    this.#intake = new Intake(decoder, this.#section, (error) => this.#refuse(error));
     this.#section.feed = this;
     this.#idle = this.#deadline('idleTimeout', 'nothing was received');
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
@@ -243,7 +239,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   /** The link is lost, for this reason or with a plain goodbye. What its socket has already received is kept. */
   destroy(reason?: unknown): void {
     if (!this.open) return;
-    if (this.#decoding) {
+    if (this.#intake.decoding) {
       this.#loss ??= { reason };
       return;
     }
@@ -256,9 +252,8 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#goodbye?.disarm();
     clearInterval(this.#heartbeat);
     this.#source.drain();
-    this.discarded = this.#unfinished();
-    // Who keeps a lost link must not keep half a message.
-    this.#decoder = noDecoder;
+    this.discarded = this.#intake.pending;
+    this.#intake.close();
     this.#context.counters.bytesDiscarded += this.discarded;
     for (const write of this.#writes ?? []) write.reject(this.#lostError('write'));
     this.#writes = undefined;
@@ -283,37 +278,16 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   receive(chunk: Buffer): boolean {
     if (this.#source.isFromLoop) this.#writer.turned();
     this.#context.counters.bytesRead += chunk.length;
-    if (this.#decoding) {
-      this.#later ??= [];
-      this.#later.push(chunk);
-    } else {
-      this.#take(chunk);
-      for (let next = this.#later?.shift(); next; next = this.#later?.shift()) this.#take(next);
-      if (this.#loss) this.destroy(this.#loss.reason);
-    }
+    this.#intake.take(chunk);
+    if (this.#loss && !this.#intake.decoding) this.destroy(this.#loss.reason);
     this.#paused = this.#section.full;
     this.#watch();
     return !this.#paused;
   }
 
-  /** Decodes a chunk, and keeps its messages. */
-  #take(chunk: Buffer): void {
-    if (this.#section.discarding) return this.#section.push([], chunk.length);
-    this.#decoding = true;
-    try {
-      const before = this.#unfinished();
-      const { messages, error } = decode(this.#decoder, chunk);
-      this.#section.push(messages, before + chunk.length - this.#unfinished());
-      if (error) this.#refuse(error);
-    } finally {
-      this.#decoding = false;
-    }
-  }
-
-  /** Bytes that can't be read: what follows them can't either. Or a decoder that is none, and will be none on the next link. */
   #refuse(error: ReconError | TypeError): void {
-    this.#section.discardRest();
     if (error instanceof ReconError) this.destroy(new ReconError(error.code, `${this}: ${error.message}`, error.cause));
+    // A decoder that is none will be none on the next link.
     else this.onThrown(error);
   }
 
@@ -334,13 +308,4 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   #beat(message: Out): void {
     if (!this.#writes?.size) void this.write(message);
   }
-
-  #unfinished(): number {
-    try {
-      return this.#decoder.pending?.() ?? 0;
-    } catch {
-      return 0;
-    }
-  }
 }
-

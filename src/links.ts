@@ -1,12 +1,12 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
-import { inspect } from 'node:util';
-import pRetry, { AbortError, type Options as PRetryOptions, type RetryContext } from 'p-retry';
+import pRetry, { AbortError } from 'p-retry';
 import { Deadline } from './deadline.js';
 import { type Dialled, type Dialer, isCertificateError } from './dial.js';
-import { because, isError, isMistake, MISTAKES, ReconError } from './errors.js';
+import { because, isError, isMistake, ReconError } from './errors.js';
 import type { Retry } from './events.js';
-import { type LinkContext, type LinkSettings, LiveLink } from './link.js';
+import { type LinkContext, LiveLink } from './link.js';
+import { asError, original, Outage, type OutageHooks, standIn } from './outage.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
 import { tryDestroy } from './source.js';
@@ -15,53 +15,14 @@ export { AbortError };
 
 /** @internal */
 export interface LinksContext<In, Out> extends LinkContext<In, Out> {
-  readonly settings: LinkSettings<In, Out> & Pick<Settings<In, Out>, 'connectTimeout' | 'minUptime' | 'onLink' | 'retry'>;
+  readonly settings: Settings<In, Out>;
 }
-
-/** A stretch of trying, until a link lasts. A link that doesn't is one more of its failures. */
-interface Outage {
-  /**
-   * p-retry clips to `maxTimeout` after its own jitter, so that at the cap everybody would wait the same time. All
-   * timeouts of an outage are scaled by this instead: clients spread, and each delay is known beforehand.
-   */
-  readonly scale: number;
-  attempts: number;
-  /** Attempts that have used up a retry. */
-  consumed: number;
-  /** Milliseconds that it has taken, apart from those with a link. */
-  elapsed: number;
-  /** The stand-in of why the link that didn't last was lost. */
-  loss: Error | undefined;
-}
-
-/** What p-retry gets to see in place of an error that it would misjudge, since it goes by classes; and that error. */
-const originals = new WeakMap<object, Error>();
-
-/**
- * For the loss of a link: what a stream was destroyed with may be about what the peer sent, even if it is a `RangeError`. Or
- * for an error of another realm, of a class of this one.
- */
-function standIn(error: Error, kind: ErrorConstructor = Error): Error {
-  const double = new kind(error.message);
-  originals.set(double, error);
-  return double;
-}
-
-/** What has failed, as p-retry takes it: errors of its own realm, and nothing else. */
-function shown(error: unknown): Error {
-  if (error instanceof Error) return error;
-  if (isError(error)) return standIn(error, MISTAKES.find(({ name }) => name === error.name));
-  return new Error(`the attempt failed with what is no Error: ${inspect(error)}`, { cause: error });
-}
-
-/** What has failed, as everybody else gets to see it. */
-const bare = <E>(error: E): E | Error => originals.get(error as object) ?? error;
 
 /** @internal Brings one link after another, under p-retry. */
 export class Links<In, Out> {
   readonly #context: LinksContext<In, Out>;
   readonly #dialer: Dialer;
-  readonly #onRetry: (retry: Retry) => void;
+  readonly #hooks: OutageHooks;
   #outage: Outage;
   /** Aborts what is under way without a link: a dial, an `onLink`, a wait. */
   #cancellation: AbortController | undefined;
@@ -71,22 +32,19 @@ export class Links<In, Out> {
   constructor(context: LinksContext<In, Out>, dialer: Dialer, onRetry: (retry: Retry) => void) {
     this.#context = context;
     this.#dialer = dialer;
-    this.#onRetry = onRetry;
-    this.#outage = this.#newOutage();
+    this.#hooks = { isFatal: (error) => this.#isFatal(error), onRetry };
+    this.#outage = new Outage(this.#context.settings.retry);
   }
 
-  /**
-   * The next link, given the last one, which is lost, or could not be claimed. It is nobody's until it is claimed. Undefined
-   * if there is to be none; throws the error that no retry can mend, or the last one.
-   */
-  async next(last?: LiveLink<In, Out>): Promise<LiveLink<In, Out> | undefined> {
-    if (last && !this.#stopped) this.#judge(last);
+  /** One link after another, until it is stopped. Throws the error that no retry can mend, or the last one. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<LiveLink<In, Out>, undefined> {
     while (!this.#stopped) {
       this.#cancellation = new AbortController();
       const link = await this.#bring(this.#outage, this.#cancellation.signal);
-      if (link) return link;
+      if (!link) continue;
+      yield link;
+      if (!this.#stopped) this.#judge(link);
     }
-    return undefined;
   }
 
   /** Whether the link may come up: until this very moment it may be lost, or called off. */
@@ -98,7 +56,7 @@ export class Links<In, Out> {
 
   /** Starts anew, with the backoff at its beginning. A link that was claimed is not concerned. */
   redial(): void {
-    this.#outage = this.#newOutage();
+    this.#outage = new Outage(this.#context.settings.retry);
     this.#cancellation?.abort();
   }
 
@@ -108,15 +66,10 @@ export class Links<In, Out> {
     this.#cancellation?.abort();
   }
 
-  #newOutage(): Outage {
-    const scale = this.#context.settings.retry.randomize ? (1 + Math.random()) / 2 : 1;
-    return { scale, attempts: 0, consumed: 0, elapsed: 0, loss: undefined };
-  }
-
   /** What the end of a link means for the next one. Throws if there should be none. */
   #judge(link: LiveLink<In, Out>): void {
     if (link.mistake) throw link.mistake;
-    if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = this.#newOutage();
+    if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = new Outage(this.#context.settings.retry);
     // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
     else if (this.#outage.attempts > 0) {
       const reason = isError(link.reason) ? link.reason : goodbye(link);
@@ -143,9 +96,9 @@ export class Links<In, Out> {
     };
     try {
       // Not p-retry's own result: called off just as a link has come, it throws, and the link would be nobody's to close.
-      await pRetry(attempt, this.#backoff(outage, signal));
+      await pRetry(attempt, outage.retryOptions(signal, this.#hooks));
     } catch (error) {
-      if (!signal.aborted) throw bare(error);
+      if (!signal.aborted) throw original(error);
     } finally {
       outage.elapsed += performance.now() - started;
     }
@@ -163,8 +116,8 @@ export class Links<In, Out> {
       counters.attempts += 1;
       return await this.#open(attempt, signal);
     } catch (error) {
-      const failure = shown(error);
-      if (!signal.aborted) counters.lastError = bare(failure);
+      const failure = asError(error);
+      if (!signal.aborted) counters.lastError = failure instanceof AbortError ? failure.originalError : original(failure);
       throw failure;
     }
   }
@@ -221,71 +174,13 @@ export class Links<In, Out> {
     }
   }
 
-  /** p-retry's options for what is left of an outage. */
-  #backoff(outage: Outage, signal: AbortSignal): PRetryOptions {
-    const { retry } = this.#context.settings;
-    const { onFailedAttempt, shouldRetry, shouldConsumeRetry, maxRetryTime = Infinity } = retry;
-    const base = outage.consumed;
-    const factor = retry.factor > 0 ? retry.factor : 1;
-    const minTimeout = grown(retry.minTimeout * outage.scale, factor, base);
-    const maxTimeout = Math.round(retry.maxTimeout * outage.scale);
-    const deadline = performance.now() + Math.max(0, maxRetryTime - outage.elapsed);
-    let consumes = true;
-    // p-retry looks at the clock before it asks `shouldRetry`.
-    let remaining = maxRetryTime;
-
-    const delay = (retriesConsumed: number): number =>
-      Math.round(Math.min(grown(minTimeout, factor, retriesConsumed), maxTimeout, remaining));
-    /** p-retry counts from where the last link was lost; the hooks are told of the whole outage. */
-    const whole = (context: RetryContext): RetryContext => ({
-      ...context,
-      error: bare(context.error),
-      attemptNumber: outage.attempts,
-      retriesConsumed: base + context.retriesConsumed,
-    });
-    return {
-      retries: Math.max(0, retry.retries - base),
-      factor,
-      minTimeout,
-      maxTimeout,
-      maxRetryTime: Math.max(0, maxRetryTime - outage.elapsed),
-      signal,
-      unref: true,
-      onFailedAttempt: async (context) => {
-        // p-retry asks about an attempt that was aborted, too.
-        signal.throwIfAborted();
-        await within(signal, onFailedAttempt?.(whole(context)));
-      },
-      shouldConsumeRetry: async (context) => {
-        const asked = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(whole(context))) : true;
-        // p-retry would repeat the attempt, and ask nothing more.
-        consumes = asked || context.error instanceof TypeError;
-        remaining = deadline - performance.now();
-        if (consumes) outage.consumed = base + context.retriesConsumed + 1;
-        return consumes;
-      },
-      // p-retry asks this last, before it waits.
-      shouldRetry: async (context) => {
-        const { error, retriesConsumed } = context;
-        if (this.#isFatal(error)) return false;
-        if (shouldRetry && !(await within(signal, shouldRetry(whole(context))))) return false;
-        this.#onRetry({ attempt: outage.attempts, error: bare(error), delay: consumes ? delay(retriesConsumed) : 0 });
-        return true;
-      },
-    };
-  }
-
   /** Errors that no retry can mend: the program's, or a peer that was never trusted. */
   #isFatal(error: Error): boolean {
     // A `TypeError` that p-retry lets pass is the network's.
     if (isMistake(error) && !(error instanceof TypeError)) return true;
-    return this.#context.counters.links === 0 && isCertificateError(bare(error));
+    return this.#context.counters.links === 0 && isCertificateError(original(error));
   }
 }
-
-/** A timeout after so many retries: finite, as p-retry wants it, and 0 if it began so. */
-const grown = (timeout: number, factor: number, retries: number): number =>
-  Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
 /** The loss of a link by a plain goodbye, or with what is no `Error`. */
 function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {

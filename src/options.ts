@@ -5,7 +5,7 @@ import type { Dial } from './dial.js';
 import type { Heartbeat, Link } from './link.js';
 
 /** Called for every link before it counts as up; the signal aborts when its time is up or the link is lost. See {@link ConnectOptions.onLink}. */
-export type OnLink<In, Out> = (link: Link<In, Out>, context: { readonly signal: AbortSignal }) => unknown;
+export type OnLink<In = Buffer, Out = string | Uint8Array> = (link: Link<In, Out>, context: { readonly signal: AbortSignal }) => unknown;
 
 /**
  * p-retry's own options, but for `signal` and `unref`, which belong to the connection as a whole; with defaults that suit a

@@ -1,7 +1,8 @@
 import { Batch, Slab, SMALL } from './batch.js';
 import { because, ReconError } from './errors.js';
 import { Fifo } from './fifo.js';
-import { allowListeners, type Deferred, deferred, handled } from './promises.js';
+import { type Deferred, deferred, handled } from './promises.js';
+import { Withdrawals } from './withdrawals.js';
 
 /** Something to be sent. */
 export interface Part {
@@ -35,12 +36,6 @@ const BURST_PARTS = 1024;
 /** For what runs after the code of the moment; `queueMicrotask()` costs several times as much. */
 const RESOLVED = Promise.resolve();
 
-/** The batches that a signal can take back, and its listener. */
-interface Withdrawal {
-  readonly batches: Set<Batch>;
-  readonly onAbort: () => void;
-}
-
 /**
  * What was written and not flushed: in order, and bounded. It survives its links: what one has not confirmed when it
  * is lost goes first on the next, or is refused.
@@ -57,8 +52,8 @@ export class Outbox {
   readonly #waiting = new Fifo<Batch>();
   /** How many of them have been taken back, and only take up room. */
   #withdrawn = 0;
-  /** One listener for each signal, however many writes it may take back. */
-  #withdrawals: Map<AbortSignal, Withdrawal> | undefined;
+  /** Those that their signals can take back; most connections have none. */
+  #withdrawals: Withdrawals | undefined;
   /** The last of those waiting: small chunks may join it. */
   #last: Batch | undefined;
   #slab: Slab | undefined;
@@ -203,7 +198,10 @@ export class Outbox {
     // What can be taken back has bytes of its own, so that it leaves no gap in a slab that others hold on to.
     if (length > SMALL || signal !== undefined) {
       const batch = Batch.of(chunk, signal);
-      if (signal) this.#allowWithdrawal(batch, signal);
+      if (signal) {
+        this.#withdrawals ??= new Withdrawals((batches, reason) => this.#takeBack(batches, reason));
+        this.#withdrawals.allow(batch, signal);
+      }
       this.#append(batch);
       return batch;
     }
@@ -228,29 +226,8 @@ export class Outbox {
     this.#last = batch;
   }
 
-  #allowWithdrawal(batch: Batch, signal: AbortSignal): void {
-    this.#withdrawals ??= new Map();
-    let withdrawal = this.#withdrawals.get(signal);
-    if (withdrawal === undefined) {
-      const batches = new Set<Batch>();
-      withdrawal = { batches, onAbort: () => this.#takeBack(batches, signal.reason) };
-      this.#withdrawals.set(signal, withdrawal);
-      allowListeners(signal);
-      signal.addEventListener('abort', withdrawal.onAbort);
-    }
-    withdrawal.batches.add(batch);
-  }
-
-  /** It has begun, or is over: it can't be taken back any more. */
-  #keep(batch: Batch): void {
-    const withdrawal = batch.signal && this.#withdrawals?.get(batch.signal);
-    if (!batch.signal || !withdrawal?.batches.delete(batch) || withdrawal.batches.size > 0) return;
-    batch.signal.removeEventListener('abort', withdrawal.onAbort);
-    this.#withdrawals?.delete(batch.signal);
-  }
-
-  #takeBack(batches: ReadonlySet<Batch>, reason: unknown): void {
-    for (const batch of [...batches]) {
+  #takeBack(batches: readonly Batch[], reason: unknown): void {
+    for (const batch of batches) {
       batch.withdraw();
       this.#withdrawn += 1;
       this.#settle(batch, reason);
@@ -289,7 +266,7 @@ export class Outbox {
         continue;
       }
       this.#handed.push(batch);
-      this.#keep(batch);
+      this.#withdrawals?.forbid(batch);
       this.#position += batch.length;
       batch.end = this.#position;
       if (batch.length > 0) burst.push(batch);
@@ -299,7 +276,7 @@ export class Outbox {
   }
 
   #settle(batch: Batch, refusal?: unknown): void {
-    this.#keep(batch);
+    this.#withdrawals?.forbid(batch);
     this.#size -= batch.length;
     if (refusal === undefined) batch.settled.resolve();
     else {

@@ -18,15 +18,13 @@ export interface SectionOptions {
 
 /** What a section needs of the inbox that it is a part of. */
 export interface SectionHost<In, L> {
-  /** Bytes received and not read, of all sections. */
-  size: number;
-  /** Sections of which something was not read. */
-  unreadLinks: number;
   /** More is unread than there may be. */
   readonly full: boolean;
   /** Somebody reads, or is between two reads. */
   readonly reading: boolean;
   readonly options: SectionOptions;
+  /** So many more bytes are unread, in so many more sections; fewer, if it is below 0. */
+  unread(bytes: number, sections: number): void;
   /** Bytes came that nobody will read. */
   discarded(bytes: number): void;
   /** There is something to be read of this section, or it is over. */
@@ -105,8 +103,7 @@ export class Section<In, L> implements Lock {
     else {
       this.#carried += bytes;
       if (messages.length === 0) return;
-      this.#inbox.size += this.#carried;
-      if (this.empty) this.#inbox.unreadLinks += 1;
+      this.#inbox.unread(this.#carried, Number(this.empty));
       if (!this.#join(messages, this.#carried)) this.#arrivals.push({ messages, bytes: this.#carried, read: 0 });
       this.#carried = 0;
       this.#inbox.wake(this);
@@ -147,10 +144,9 @@ export class Section<In, L> implements Lock {
 
   /** Discards what is unread, and what comes. */
   skip(): void {
-    if (!this.empty) this.#inbox.unreadLinks -= 1;
     for (let arrival = this.#arrivals.shift(); arrival; arrival = this.#arrivals.shift()) {
       this.#inbox.discarded(arrival.bytes);
-      this.#inbox.size -= arrival.bytes;
+      this.#inbox.unread(-arrival.bytes, -Number(this.empty));
       arrival.read = arrival.messages.length;
     }
     this.discardRest();
@@ -192,8 +188,7 @@ export class Section<In, L> implements Lock {
 
   #finished(arrival: Arrival<In>): void {
     this.#arrivals.shift();
-    this.#inbox.size -= arrival.bytes;
-    if (this.empty) this.#inbox.unreadLinks -= 1;
+    this.#inbox.unread(-arrival.bytes, -Number(this.empty));
     this.#inbox.roomier();
   }
 

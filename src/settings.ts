@@ -2,11 +2,12 @@ import { inspect } from 'node:util';
 import { type Endpoint, isHost, parseAddress } from './address.js';
 import * as check from './check.js';
 import { bytes, type Codec, encode } from './codec.js';
+import { MAX_TIMER } from './deadline.js';
 import { checkTls, type DialSettings } from './dial.js';
 import type { Heartbeat, LinkSettings } from './link.js';
 import type { ConnectOptions, OnLink, RetryOptions } from './options.js';
 
-type RetrySettings = RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
+export type RetrySettings = RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
 
 /** The options with every default filled in and every value checked. */
 export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
@@ -21,12 +22,10 @@ export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {
   readonly unflushed: 'resend' | 'reject';
 }
 
-/** The longest a Node timer can be: past it, it fires at once. */
-const MAX_TIMER = 2 ** 31 - 1;
-/** Milliseconds as a timer can bear them; 0 where "no limit" is meant. */
-const timeout = (value: number): number => (value === Infinity ? 0 : Math.min(value, MAX_TIMER));
-/** Milliseconds as a timer can bear them. */
+/** Milliseconds, as long as a Node timer can be. */
 const clamped = (value: number): number => Math.min(value, MAX_TIMER);
+/** The same, where `Infinity` is off. */
+const timeout = (value: number): number => (value === Infinity ? 0 : clamped(value));
 
 const tls: check.Check = (value, name) => {
   if (typeof value !== 'boolean' && !check.isObject(value)) {

@@ -1,0 +1,66 @@
+import { decode, type Decoder } from './codec.js';
+import type { ReconError } from './errors.js';
+import type { Section } from './section.js';
+
+const noDecoder: Decoder<never> = () => [];
+
+/** Decodes what one link receives, chunk by chunk, and puts the messages into its section. */
+export class Intake<In, L> {
+  readonly #section: Section<In, L>;
+  readonly #onError: (error: ReconError | TypeError) => void;
+  #decoder: Decoder<In>;
+  #decoding = false;
+  /** Chunks that arrived while one was decoded: a stream in memory answers at once what the decoder writes to it. */
+  #later: Buffer[] | undefined;
+
+  /** @param onError - told of bytes that can't be read, once the messages before them are in */
+  constructor(decoder: Decoder<In>, section: Section<In, L>, onError: (error: ReconError | TypeError) => void) {
+    this.#decoder = decoder;
+    this.#section = section;
+    this.#onError = onError;
+  }
+
+  /** A chunk is being decoded: its messages are not in the section yet. */
+  get decoding(): boolean {
+    return this.#decoding;
+  }
+
+  /** Bytes of a message that was begun and not finished. */
+  get pending(): number {
+    try {
+      return this.#decoder.pending?.() ?? 0;
+    } catch {
+      return 0;
+    }
+  }
+
+  take(chunk: Buffer): void {
+    if (this.#decoding) {
+      this.#later ??= [];
+      this.#later.push(chunk);
+      return;
+    }
+    for (let next: Buffer | undefined = chunk; next; next = this.#later?.shift()) this.#decode(next);
+  }
+
+  /** Lets go of the decoder, and the half message that it may have. */
+  close(): void {
+    this.#decoder = noDecoder;
+  }
+
+  #decode(chunk: Buffer): void {
+    if (this.#section.discarding) return this.#section.push([], chunk.length);
+    this.#decoding = true;
+    try {
+      const before = this.pending;
+      const { messages, error } = decode(this.#decoder, chunk);
+      this.#section.push(messages, before + chunk.length - this.pending);
+      if (!error) return;
+      // What follows bytes that can't be read can't be read either.
+      this.#section.discardRest();
+      this.#onError(error);
+    } finally {
+      this.#decoding = false;
+    }
+  }
+}
