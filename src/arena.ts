@@ -8,16 +8,16 @@ import * as workers from 'node:worker_threads';
 const LEAST_SLAB = 4 * 1024;
 const LARGE_SLAB = 64 * 1024;
 const LARGEST_SLAB = 120 * 1024;
-/** Of a slab, what is less than this part of the next one is not worth a read, and is left. */
-const WORTH = 1 / 8;
+/** The rest of a slab that is less than this part of the next one is not worth a read, and is left. */
+const MIN_ROOM = 1 / 8;
 
 const NONE = Buffer.alloc(0);
 
 /**
- * Where every quiet connection reads, one whose next slab would be the least: it has no memory for what may never come. What
- * is read here is copied before anybody sees it, and so before anything else can be read.
+ * Where all quiet connections read (those whose next slab would be the least), so that an idle one holds no memory of its own.
+ * What is read here is copied before anything else can be read.
  */
-const LANDING = Buffer.allocUnsafeSlow(LARGE_SLAB);
+const SHARED_BUFFER = Buffer.allocUnsafeSlow(LARGE_SLAB);
 
 /**
  * Memory that is used from one end to the other, so that what came one after the other lies side by side. A connection
@@ -33,15 +33,15 @@ export class Arena {
     if (this.#nextSize === LEAST_SLAB) {
       // The slab of a flood that is over. One that is hardly used is kept: its few chunks would hold on to the whole of it.
       if (this.#bytes.length > LEAST_SLAB && this.#used * 2 >= this.#bytes.length) this.#replace(NONE);
-      return LANDING;
+      return SHARED_BUFFER;
     }
-    this.#reserve(this.#nextSize * WORTH);
+    this.#reserve(this.#nextSize * MIN_ROOM);
     return this.#bytes.subarray(this.#used);
   }
 
-  /** What was read into the room, the very one that was given: so many bytes. */
+  /** The bytes that were read into the room, which is the one that was given last. */
   take(length: number, room: Uint8Array): Buffer {
-    return room === LANDING ? this.copy(room.subarray(0, length)) : this.#use(length);
+    return room === SHARED_BUFFER ? this.copy(room.subarray(0, length)) : this.#use(length);
   }
 
   /** Copies a chunk to where the last one ended. */

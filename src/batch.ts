@@ -1,9 +1,9 @@
 import { type Deferred, deferred } from './promises.js';
 
 /** Chunks up to this size are joined, so that thousands of them cost the system one call, and us one promise. */
-export const SMALL = 4 * 1024;
+export const SMALL_CHUNK = 4 * 1024;
 
-const GONE = new Uint8Array(0);
+const WITHDRAWN = new Uint8Array(0);
 
 /** Memory that small chunks lie in side by side; what one batch leaves of it is for the next. */
 export class Slab {
@@ -24,7 +24,7 @@ export class Batch {
   readonly #start: number;
   /** Bytes of it that lie in the slab. */
   #filled = 0;
-  /** What follows them: to encode it as a whole is cheaper than one by one, and the system can do it as well. */
+  /** The text that follows them, not encoded yet: once for all of it is cheaper, and the socket can do it. */
   #text = '';
 
   private constructor(slab?: Slab, bytes?: Uint8Array, signal?: AbortSignal) {
@@ -66,11 +66,11 @@ export class Batch {
 
   /** Taken back by its signal: nothing of it is kept but its place. */
   get isWithdrawn(): boolean {
-    return this.#bytes === GONE;
+    return this.#bytes === WITHDRAWN;
   }
 
   withdraw(): void {
-    this.#bytes = GONE;
+    this.#bytes = WITHDRAWN;
   }
 
   /** All of it; from then on, nothing may join it. */
@@ -82,7 +82,7 @@ export class Batch {
     return this.#bytes;
   }
 
-  /** Thousands of joined strings take up more memory than their bytes, and should not have to wait as such. */
+  /** Encodes the text: thousands of joined strings take more memory than their bytes. */
   pack(): void {
     if (this.#text === '') return;
     this.#filled += this.#slab!.bytes.write(this.#text, this.#start + this.#filled);

@@ -78,7 +78,7 @@ export function shape(
   }
 }
 
-/** The options that somebody may have meant who wrote this: one in other letters, or else what is a part of it or alike. */
+/** Options that may have been meant: the same but for case, or else one within the other, or within two edits. */
 function likely(written: string, options: readonly string[]): string[] {
   const a = written.toLowerCase();
   const whose = (test: (b: string) => boolean): string[] =>

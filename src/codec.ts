@@ -26,7 +26,7 @@ export interface Decoder<In> {
 export interface Codec<In, Out> {
   /** Makes a fresh decoder: called for every link. */
   decoder(): Decoder<In>;
-  /** The bytes of one message. Throw to refuse it: its `write` rejects and nothing of it is sent. */
+  /** The bytes of one message. Throw to refuse it: its `write` rejects with `ERR_RECON_CODEC`, and nothing of it is sent. */
   encode(message: Out): string | Uint8Array;
 }
 

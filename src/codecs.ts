@@ -8,7 +8,8 @@ import { because, type ReconError } from './errors.js';
 /** How long a message may be. */
 export interface MaxLength {
   /**
-   * Bytes of one message, without its terminator or header. A peer that goes past it loses the link.
+   * Bytes of one message read, without its terminator or header. A peer that goes past it loses the link. `Infinity` is no
+   * limit.
    * @default 1_048_576
    */
   maxLength?: number;
@@ -74,7 +75,7 @@ class Rest {
  * for await (const line of conn) console.log(line);
  */
 export function lines(options: MaxLength = {}): Codec<string, string> {
-  const { maxLength = DEFAULT_MAX_LENGTH } = checked(options);
+  const { maxLength = DEFAULT_MAX_LENGTH } = checkedOptions(options);
 
   return {
     decoder() {
@@ -184,7 +185,7 @@ function mayFollow(lead: number, second: number): boolean {
 
 /**
  * JSON values, one a line ({@link lines}). A value that is no JSON (`undefined`, a function, a BigInt, a circle, NaN)
- * is refused with `ERR_RECON_CODEC`.
+ * is refused with `ERR_RECON_CODEC`. A line that is no JSON, a blank one too, drops the link with it.
  *
  * @example connect(4321, { codec: jsonLines<{ level: string; message: string }>() })
  */
@@ -242,7 +243,7 @@ export interface LengthPrefix extends MaxLength {
  * @example connect(4321, { codec: lengthPrefixed({ bytes: 2 }) })
  */
 export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string | Uint8Array> {
-  const { maxLength = DEFAULT_MAX_LENGTH, bytes: header = 4, endian = 'big' } = checked(options, {
+  const { maxLength = DEFAULT_MAX_LENGTH, bytes: header = 4, endian = 'big' } = checkedOptions(options, {
     bytes: (value: unknown, name: string) => {
       if (value !== 1 && value !== 2 && value !== 4) throw outOfRange(name, '1, 2 or 4', value);
     },
@@ -297,7 +298,7 @@ export function lengthPrefixed(options: LengthPrefix = {}): Codec<Buffer, string
 }
 
 /** A codec's options, refused like those of `connect()` when they are wrong. */
-function checked<T extends MaxLength>(options: T, more: Parameters<typeof shape>[2] = {}): T {
+function checkedOptions<T extends MaxLength>(options: T, more: Parameters<typeof shape>[2] = {}): T {
   shape(options, '', { maxLength: atLeast(0, 'bytes'), ...more });
   return options;
 }

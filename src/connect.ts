@@ -1,13 +1,13 @@
 import { Connection } from './connection.js';
 import type { ConnectArgument, ConnectOptions, OnLink } from './options.js';
-import { settle, type Settings } from './settings.js';
+import { readSettings, type Settings } from './settings.js';
 
 /** A port, or any address that `connect()` takes. */
 type Address = number | string | URL;
 
 /**
  * Connects, and stays connected: fulfilled when the first link is up and its `onLink` is done, however long that takes.
- * To see what it waits for, run with `NODE_DEBUG=recon` or pass `retry.onFailedAttempt`; to wait no longer than so, pass
+ * To see what it waits for, run with `NODE_DEBUG=recon` or pass `retry.onFailedAttempt`; to limit the wait, pass
  * `retry.retries`, `retry.maxRetryTime` or a `signal`. It keeps the process running until it is ended.
  *
  * Arguments are told apart by their type, so that any order works and each can stand in the options instead: a number
@@ -66,7 +66,7 @@ export function connect<In = Buffer, Out = string | Uint8Array>(
   ...args: ConnectArgument<In, Out>[]
 ): Promise<Connection<In, Out>>;
 export async function connect<In, Out>(...args: readonly unknown[]): Promise<Connection<In, Out>> {
-  const settings = checked<In, Out>(args);
+  const settings = settingsOf<In, Out>(args);
   settings.signal?.throwIfAborted();
   const connection = new Connection(settings);
   await connection.opened();
@@ -74,9 +74,9 @@ export async function connect<In, Out>(...args: readonly unknown[]): Promise<Con
 }
 
 /** Settles the arguments. What is wrong with them is wrong where `connect()` was called: there the stack begins. */
-function checked<In, Out>(args: readonly unknown[]): Settings<In, Out> {
+function settingsOf<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   try {
-    return settle(args);
+    return readSettings(args);
   } catch (error) {
     Error.captureStackTrace(error as Error, connect);
     throw error;

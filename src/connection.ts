@@ -14,7 +14,7 @@ import type { WriteOptions } from './options.js';
 import { allowListeners, type Deferred, deferred, handled, rejected } from './promises.js';
 import { Refusals } from './refusals.js';
 import type { Settings } from './settings.js';
-import { noneYet, type ReadyState, type Stats } from './stats.js';
+import { newCounters, type ReadyState, type Stats } from './stats.js';
 
 /**
  * A connection outlives its links: it redials when one is lost, until it is ended.
@@ -40,8 +40,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 {
   /**
    * Settles when all is over and the last socket is closed (or has had `closeTimeout` for that, 5 s at most): resolves
-   * after `end()`, or `destroy()` without an error; rejects with the very error that ended the connection. Never an
-   * unhandled rejection, so who doesn't look at it (or at the `error` event) may miss that the connection has failed.
+   * after `end()`, or `destroy()` without an error; rejects with the very error that ended the connection. It never
+   * causes an unhandled rejection: if you look neither at it nor at the `error` event, you won't learn of a failure.
    *
    * @example
    * conn.closed.catch((error) => console.error('given up:', error.message));
@@ -49,7 +49,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   readonly closed: Promise<void>;
 
   readonly #settings: Settings<In, Out>;
-  readonly #counters = noneYet();
+  readonly #counters = newCounters();
   readonly #hold = new Hold();
   readonly #inbox: Inbox<In, Link<In, Out>>;
   readonly #outbox: Outbox;
@@ -57,10 +57,10 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   readonly #onAbort: (() => void) | undefined;
   /** The link that is up. */
   #link: LiveLink<In, Out> | undefined;
-  /** Wanted by `connect()`, and later by `reconnect()`: the link that comes up next. */
+  /** The next link to come up: what `connect()` and `reconnect()` wait for. */
   #wanted: Deferred<Link<In, Out>> | undefined = deferred();
   #ending: Promise<void> | undefined;
-  /** Set once, when it is decided how all this ends. */
+  /** How it ends; set once. */
   #outcome: Outcome | undefined;
   #stream: Duplex | undefined;
   #refusals: Refusals | undefined;
@@ -85,11 +85,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.closed = handled(this.#live());
   }
 
-  /** The whole life: link after link, until there is nothing more to say, or no hope. */
+  /** The whole life: one link after another, until it has ended or given up. */
   async #live(): Promise<void> {
     try {
       for await (const link of this.#links) {
-        // Lost, or called off, on its way here.
+        // Lost or cancelled while it was being handed over.
         if (!this.#links.claim(link)) continue;
         this.#up(link);
         await link.lost;
@@ -115,7 +115,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 
   #down(link: LiveLink<In, Out>): void {
     const { reason, discarded } = link;
-    // Asked first: what is in doubt may be refused, and nothing be left.
+    // Asked before `detach()`, which may reject what is unconfirmed and so empty the outbox.
     const clean = this.#outcome === 'clean' || (this.#outcome === undefined && this.#outbox.done);
     this.#link = undefined;
     this.#outbox.detach(reason, String(link));
@@ -124,7 +124,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     tell(this, 'drop', { link, reason, discarded });
   }
 
-  /** All is flushed that ever will be written: redials no more, and says goodbye on the link, if there is one. */
+  /** Everything is flushed: stops redialling, and sends FIN on the link, if there is one. */
   #goodbye(): void {
     this.#links.stop();
     this.#link?.end();
@@ -138,7 +138,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#link?.destroy(outcome === 'clean' ? undefined : outcome.error);
   }
 
-  /** It is decided: nothing more goes in or out. The first decision stands. */
+  /** Fixes the outcome: nothing more goes in or out. Only the first call counts. */
   #shut(outcome: Outcome): void {
     if (this.#outcome) return;
     const error = outcome === 'clean' ? undefined : outcome.error;
@@ -151,22 +151,22 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#wanted?.reject(new ReconError('ERR_RECON_CLOSED', `the connection ended before its ${which} link was up${because(error)}`, error));
   }
 
-  /** Nothing is left, and everybody is told. Throws the error that ended it. */
+  /** Emits the last events, then throws the error that ended the connection. */
   async #over(): Promise<void> {
     const outcome = this.#outcome as Outcome;
     if (outcome !== 'clean') tell(this, 'error', outcome.error as Reason);
     tell(this, 'close');
-    // In the order of the events: whoever exits after `await conn.end()` has heard `close`.
+    // `close` is emitted on the next tick: a program that exits after `await conn.end()` must have heard it.
     await new Promise<void>((resolve) => process.nextTick(resolve));
     if (outcome !== 'clean') throw outcome.error;
   }
 
-  /** @internal Fulfilled when the first link is up. Rejects with what has ended the connection before, once that is over. */
+  /** @internal Fulfilled when the first link is up. Rejects with the error that ended the connection, once it is closed. */
   async opened(): Promise<void> {
     try {
       await this.#wantedLink();
     } catch (error) {
-      // It throws what has ended the connection; if nothing has, somebody ended it.
+      // Throws the error that ended the connection. If there was none, somebody ended it: `ERR_RECON_CLOSED`.
       await this.closed;
       throw error;
     }
@@ -183,9 +183,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    *
    * Rejects with `ERR_RECON_BUFFER_FULL` (beyond `maxBufferedAmount`), `ERR_RECON_CLOSED` (the connection has ended,
    * or is ending), `ERR_RECON_UNFLUSHED` (with `unflushed: 'reject'`), `ERR_RECON_CODEC` (a message that the codec
-   * can't send), `signal.reason`, or a `TypeError` for what is neither a string nor a Uint8Array. A Uint8Array must be
-   * left alone until then. A rejection that nobody listens to doesn't end the process: who doesn't await a write
-   * doesn't learn that it was refused.
+   * can't send), `signal.reason`, or a `TypeError` for what is neither a string nor a Uint8Array. Don't change a
+   * Uint8Array until the promise settles. A rejection that nobody handles doesn't end the process: if you don't await a
+   * write, you won't learn that it failed.
    *
    * @example
    * await conn.write('hello');
@@ -208,11 +208,11 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * Takes no more writes, flushes all that waits (redialling if it must), says goodbye (FIN), lets a reader finish what
    * the peer still sends, and resolves when the link is closed; `closeTimeout` after the goodbye it stops waiting. With
-   * nothing to flush and no link it resolves at once. Called again, without a message, it returns the same promise; first
-   * called when all is over, it resolves.
+   * nothing to flush and no link it resolves at once. Called again without a message, it returns the same promise; first
+   * called after the end, it resolves.
    *
    * Rejects with the error that the connection fails with meanwhile, with `ERR_RECON_CLOSED` if `destroy()` leaves something
-   * unflushed, or with the error of writing `message`: one that is refused ends nothing.
+   * unflushed, or with the error of writing `message`: if that is refused, the connection stays open.
    *
    * @example
    * await conn.end('QUIT\r\n');
@@ -273,7 +273,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   }
 
   /**
-   * All that is ready now as one array, never empty, for those who count nanoseconds. An array never spans two links.
+   * All that is ready now as one array, never empty: for the highest throughput. An array never spans two links.
    * Otherwise it reads as `for await (const message of conn)` does.
    *
    * @example
@@ -300,7 +300,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
    * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
-   * `ERR_RECON_CODEC`. There is one: called again, it is the same.
+   * `ERR_RECON_CODEC`. It always returns the same stream.
    *
    * @example
    * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });

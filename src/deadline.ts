@@ -11,7 +11,7 @@ export class Deadline {
   readonly #milliseconds: number;
   readonly #onPassed: () => void;
   #timer: NodeJS.Timeout | undefined;
-  /** Set while what has arrived is looked at: arming or disarming takes it away. */
+  /** Set from the timer until the sockets have been read. `arm()` and `disarm()` clear it, which cancels. */
   #passing: object | undefined;
 
   constructor(milliseconds: number, onPassed: () => void) {

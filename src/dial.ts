@@ -4,7 +4,8 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext, TLS
 import type { Endpoint } from './address.js';
 import { Arena } from './arena.js';
 import { anyText, callback, isObject, uint8Array, wrongType } from './check.js';
-import { isError, ReconError, retold } from './errors.js';
+import { explained } from './dial-errors.js';
+import { ReconError } from './errors.js';
 import type { Hold } from './hold.js';
 import { within } from './promises.js';
 import { SlabSource, type Source, StreamSource, tryDestroy } from './source.js';
@@ -29,7 +30,7 @@ export type Dial = (context: DialContext) => Duplex | Promise<Duplex>;
 export interface Dialled {
   readonly socket: Duplex;
   readonly source: Source;
-  /** It is one of Node's own sockets, not a stream of any kind. */
+  /** It is one of Node's own sockets, not just any stream. */
   readonly isNetSocket: boolean;
   /** To whom, in words. */
   readonly peer: string;
@@ -47,15 +48,10 @@ const perAddress = (connectTimeout: number): number => Math.min(2_000, Math.ceil
  */
 const FILLS_SLABS = !('deno' in process.versions);
 
-/** Codes of a certificate that does not verify: X.509 verification (as Node's `tls` page lists them) and a wrong name. */
-const CERTIFICATE =
-  /^(ERR_TLS_CERT_ALTNAME_\w+|CERT_\w+|CRL_\w+|(DEPTH_ZERO_)?SELF_SIGNED_CERT\w*|UNABLE_TO_(GET|VERIFY|DECODE|DECRYPT)_\w+|INVALID_(CA|PURPOSE)|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|ERROR_IN_CERT_\w+|ERROR_IN_CRL_\w+)$/;
+/** What Node checks only once it dials, or never. */
+const UNCHECKED = { checkServerIdentity: callback, lookup: callback, servername: anyText, session: uint8Array };
 
-/** @internal Whether the peer's certificate was refused. */
-export const isCertificateError = (error: unknown): boolean =>
-  isObject(error) && typeof error['code'] === 'string' && CERTIFICATE.test(error['code']);
-
-/** @internal Finds out now about TLS options that can never work. */
+/** @internal Refuses TLS options that can never work. */
 export function checkTls(options: ConnectionOptions, name: string): void {
   for (const [option, check] of Object.entries(UNCHECKED)) {
     const value = options[option as keyof typeof UNCHECKED];
@@ -69,14 +65,11 @@ export function checkTls(options: ConnectionOptions, name: string): void {
   }
 }
 
-/** What Node looks at only once it dials, or never. */
-const UNCHECKED = { checkServerIdentity: callback, lookup: callback, servername: anyText, session: uint8Array };
-
 /**
  * A lookup that never answers at once: `tls.connect()` goes on with its socket after it has begun to look the name up, and the
  * socket must not have failed by then.
  */
-const unhurried =
+const asyncLookup =
   (lookup: LookupFunction): LookupFunction =>
   (hostname, options, callback) =>
     lookup(hostname, options, (...answer) => process.nextTick(callback, ...answer));
@@ -113,7 +106,7 @@ export class Dialer {
   /** Brings one transport that is ready, or throws. Whatever becomes of the dial, no socket is left behind. */
   async dial(context: DialContext): Promise<Dialled> {
     const { socket, source, peer } = await this.#begin(context);
-    // Someone must hear an error at any time: unheard, it would end the process.
+    // An `error` event that nobody listens to would end the process.
     socket.on('error', ignore);
     this.#hold.track(socket);
     try {
@@ -154,7 +147,7 @@ export class Dialer {
     const servername = path === undefined && isIP(host) === 0 ? { servername: host } : {};
     const session = sessions.get(endpoint);
     const options: ConnectionOptions = { ...servername, ...Object.fromEntries(given), ...(session ? { session } : {}), ...place };
-    if (options.lookup) options.lookup = unhurried(options.lookup);
+    if (options.lookup) options.lookup = asyncLookup(options.lookup);
     const socket = connectTls({ ...options, onread } as ConnectionOptions);
     if (noDelay) socket.setNoDelay(true);
     if (keepAlive) socket.setKeepAlive(true, keepAliveInitialDelay);
@@ -172,7 +165,7 @@ const destroyLate = (socket: unknown): void => {
   if (isDuplex(socket)) tryDestroy(socket.on('error', ignore));
 };
 
-/** Waits until a socket that is still connecting is ready. Whatever comes of that, nobody listens to it afterwards. */
+/** Waits until a socket that is still connecting is ready. Removes its listeners either way. */
 async function ready(socket: Duplex, event: string, peer: string, signal: AbortSignal): Promise<void> {
   let ignoreIt = (): void => {};
   const isReady = new Promise<void>((resolve, reject) => {
@@ -205,26 +198,3 @@ const isDuplex = (stream: unknown): stream is Duplex =>
 
 const describe = ({ port, host, path, tls }: Endpoint): string =>
   path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host!) === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;
-
-/**
- * The system's error, told so that it says whom it is about and, where that can be known, what to do. That of a name with
- * several addresses comes without a message: it gets those of its parts. What a stream was destroyed with by somebody else is
- * left as it is.
- */
-function explained(error: unknown, peer: string): unknown {
-  if (!isError(error)) return error;
-  const { message, code, syscall, errors } = error as NodeJS.ErrnoException & Partial<AggregateError>;
-  if (typeof code !== 'string') return error;
-  if (Array.isArray(errors) && message === '') {
-    return retold(error, errors.map((part?: Error) => part?.message).join('; '));
-  }
-  if (syscall === 'connect' || syscall === 'getaddrinfo') return error;
-  if (/^(ERR_SSL_|EPROTO)|before secure/.test(`${code} ${message}`)) return retold(error, `${peer} may not speak TLS: ${message.trim()}`);
-  return retold(error, `${peer}: ${message}${remedy(code)}`);
-}
-
-/** What can be done about a certificate that was refused. */
-function remedy(code: string): string {
-  if (/^ERR_TLS_CERT_ALTNAME/.test(code)) return ' (to expect another name: tls: { servername })';
-  return /SELF_SIGNED|UNABLE_TO/.test(code) ? ' (to trust its authority: tls: { ca })' : '';
-}

@@ -23,6 +23,32 @@ export type ReconErrorCode =
   | 'ERR_RECON_READING'
   | 'ERR_RECON_CODEC';
 
+/**
+ * Every error that is the library's own. The system's (`ECONNREFUSED`, `ECONNRESET`, …) come through as they are.
+ *
+ * @example
+ * try {
+ *   await conn.write(line);
+ * } catch (error) {
+ *   if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') dropped += 1;
+ *   else throw error;
+ * }
+ */
+export class ReconError extends Error {
+  override readonly name = 'ReconError';
+  /** What went wrong, for a program to tell apart. */
+  readonly code: ReconErrorCode;
+
+  /** @param cause - the error behind this one, where there is one */
+  constructor(code: ReconErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}
+
+/** Why something failed: mostly an `Error` of the system's with a `code`, or a {@link ReconError}. */
+export type Reason = Error & { readonly code?: string };
+
 /** An error of another realm: under Jest and in `node:vm`, the system's errors are not of the `Error` that is known there. */
 const isForeign = (value: unknown): value is Error =>
   !(value instanceof Error) && (isNativeError(value) || Object.prototype.toString.call(value) === '[object DOMException]');
@@ -47,36 +73,10 @@ export const isMistake = (error: unknown): error is Error =>
  * The same error with another message, unless it is frozen. What a terminal shows of an error is its stack, which has the
  * message at its top.
  */
-export function retold<E extends Error>(error: E, message: string): E {
+export function withMessage<E extends Error>(error: E, message: string): E {
   const frames = /\n {4}at [^]*$/.exec(error.stack ?? '')?.[0] ?? '';
   const set = (name: 'message' | 'stack', value: string): boolean =>
     Reflect.defineProperty(error, name, { value, writable: true, configurable: true });
   if (set('message', message)) set('stack', `${error.name}: ${message}${frames}`);
   return error;
-}
-
-/** Why something failed: mostly an `Error` of the system's with a `code`, or a {@link ReconError}. */
-export type Reason = Error & { readonly code?: string };
-
-/**
- * Every error that is the library's own. The system's (`ECONNREFUSED`, `ECONNRESET`, …) come through as they are.
- *
- * @example
- * try {
- *   await conn.write(line);
- * } catch (error) {
- *   if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') dropped += 1;
- *   else throw error;
- * }
- */
-export class ReconError extends Error {
-  override readonly name = 'ReconError';
-  /** What went wrong, for a program to tell apart. */
-  readonly code: ReconErrorCode;
-
-  /** @param cause - the error behind this one, where there is one */
-  constructor(code: ReconErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

@@ -6,7 +6,7 @@ import type { Link } from './link.js';
 
 /** A link that was up is lost. */
 export interface Drop<In = Buffer, Out = string | Uint8Array> {
-  /** The link, with its `number` and `peer`. */
+  /** The link that was lost. */
   readonly link: Link<In, Out>;
   /** Why; undefined for a peer's plain goodbye (FIN). */
   readonly reason: Reason | undefined;
@@ -42,8 +42,8 @@ export interface ConnectionEvents<In = Buffer, Out = string | Uint8Array> {
   close: [];
 }
 
-type Names = keyof ConnectionEvents<unknown, unknown>;
-type Listener<In, Out, Name extends Names> = (...args: ConnectionEvents<In, Out>[Name]) => void;
+type EventName = keyof ConnectionEvents<unknown, unknown>;
+type Listener<In, Out, Name extends EventName> = (...args: ConnectionEvents<In, Out>[Name]) => void;
 
 /** An `EventEmitter` that knows the names of a connection's events, and their arguments. */
 export class ConnectionEmitter<In, Out> extends EventEmitter {}
@@ -56,16 +56,16 @@ export interface ConnectionEmitter<In, Out> {
    * @example
    * conn.on('retry', ({ attempt, error, delay }) => console.log(`attempt ${attempt}: ${error.message}; next in ${delay} ms`));
    */
-  on<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  on<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
   /** Adds a listener for the next one alone. */
-  once<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
+  once<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
   /** Removes a listener. */
-  off<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
-  addListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
-  removeListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
-  prependListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
-  prependOnceListener<Name extends Names>(name: Name, listener: Listener<In, Out, Name>): this;
-  emit<Name extends Names>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): boolean;
+  off<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
+  addListener<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
+  removeListener<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependListener<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
+  prependOnceListener<Name extends EventName>(name: Name, listener: Listener<In, Out, Name>): this;
+  emit<Name extends EventName>(name: Name, ...args: ConnectionEvents<In, Out>[Name]): boolean;
 }
 
 const debug = debuglog('recon');
@@ -84,7 +84,7 @@ const channels = {
  * @internal Tells of an event on the next tick, in order: a listener never runs in the middle of a change, and one that is
  * added right after `await connect()` hears `connect`.
  */
-export function tell<In, Out, Name extends Names>(
+export function tell<In, Out, Name extends EventName>(
   connection: ConnectionEmitter<In, Out>,
   name: Name,
   ...args: ConnectionEvents<In, Out>[Name]
@@ -104,7 +104,7 @@ function publish(name: keyof typeof channels, connection: unknown, [argument]: r
   topic.publish({ connection, ...(details as object | undefined) });
 }
 
-/** With `NODE_DEBUG=recon`, tells of a write that was refused, lest nobody hear of one that nobody awaits. */
+/** With `NODE_DEBUG=recon`, tells of a refused write, whose promise perhaps nobody awaits. */
 export function tellRefusal(error: unknown): void {
   if (debug.enabled) debug('write refused: %s', isError(error) ? error.message : inspect(error));
 }

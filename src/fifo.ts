@@ -1,4 +1,4 @@
-/** Of every queue in which nothing has been yet: most of those of an idle connection. */
+/** Shared by all queues that were never used: most of an idle connection's. */
 const EMPTY: never[] = [];
 
 /** A queue whose `shift` stays cheap at any length (`Array.prototype.shift` moves the whole of a large array). */
@@ -25,7 +25,7 @@ export class Fifo<T> {
 
   shift(): T | undefined {
     if (this.length === 0) return undefined;
-    // The queue that is empty but for one item is the common one: `pop` keeps its memory for the next.
+    // Most queues hold one item: `pop` keeps the array's memory for the next.
     if (this.#items.length === 1) return this.#items.pop();
     const item = this.#items[this.#head];
     this.#items[this.#head++] = undefined;
@@ -53,7 +53,7 @@ export class Fifo<T> {
   }
 
   /** Keeps only those that are wanted. */
-  keep(isWanted: (item: T) => boolean): void {
+  retain(isWanted: (item: T) => boolean): void {
     this.#items = this.clear().filter(isWanted);
   }
 

@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream';
 import { MAX_TIMER } from './deadline.js';
 
 /** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */
-const PATIENCE = 5_000;
+const CLOSE_LIMIT = 5_000;
 
 /** Connections that keep the process running, if only by waiting to retry: one timer does it for all of them. */
 let holding = 0;
 let timer: NodeJS.Timeout | undefined;
 
-/** In no connection's `AsyncLocalStorage`: the timer would keep that of the first as long as there is any. */
+/** Bound outside any `AsyncLocalStorage`: the timer would keep the first connection's store alive. */
 const startTimer = AsyncResource.bind((): NodeJS.Timeout => setInterval(() => {}, MAX_TIMER));
 
 function hold(): void {
@@ -80,7 +80,7 @@ export class Hold {
     const socket = this.#socket;
     if (socket && !socket.closed) {
       await new Promise<void>((resolve) => {
-        const patience = setTimeout(resolve, Math.min(milliseconds, PATIENCE)).unref();
+        const patience = setTimeout(resolve, Math.min(milliseconds, CLOSE_LIMIT)).unref();
         socket.once('close', () => {
           clearTimeout(patience);
           resolve();

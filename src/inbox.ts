@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.js';
-import { DONE, type Lock, Reader, type ReaderSource, type Result, value } from './reader.js';
+import { DONE, type Lock, Reader, type ReaderSource, type Result, yielded } from './reader.js';
 import { Section, type SectionHost, type SectionOptions } from './section.js';
 import type { Counters } from './stats.js';
 
@@ -99,12 +99,12 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
     });
   }
 
-  /** Messages of one link alone: for `onLink`, and for the reader of links while it is at this one. */
+  /** Messages of one link alone: for `onLink`, and for the reader of `links()` while it is at this one. */
   messagesOf(section: Section<In, L>): Reader<In> {
-    // By a lock of its own where no reader of the connection can be: in `onLink`, while `links()` is at it, and where nothing is
-    // left.
+    // Locked on its own where no reader of the connection can interfere: in `onLink`, while `links()` is at it, and once nothing
+    // is left.
     const isOver = (): boolean => section.empty && (section.closed || section.discarding);
-    const isOwn = (): boolean => section.held || section === this.#visited || isOver();
+    const isOwn = (): boolean => section.reserved || section === this.#visited || isOver();
     const reader: Reader<In> = new Reader<In>({
       take: () => section.takeMessage() ?? (section.closed ? DONE : undefined),
       lock: () => (isOwn() ? section : this),
@@ -122,8 +122,8 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   /** A link's part is complete. An empty one is forgotten, unless somebody visits each link that was up. */
   closed(section: Section<In, L>): void {
     const willBeVisited = section.wasUp && this.holder?.visits;
-    // A handshake that fails again and again must not fill the memory with what it left unread, nor keep the next from
-    // being heard.
+    // Handshakes that fail again and again must not fill the memory with what they left unread, nor keep the next link from
+    // being read.
     if (!section.wasUp && (this.full || this.#overhead > MARGIN / 2)) section.skip();
     if (!willBeVisited) this.#forget(section);
     this.wake(section);
@@ -157,7 +157,7 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   }
 
   #reader<T>(take: () => Result<T> | undefined, { run, visits, onLeave }: Pick<ReaderSource<T>, 'run' | 'visits' | 'onLeave'> = {}): Reader<T> {
-    // Not spread: V8 would make a class of its own for each.
+    // Not spread: V8 would give each a hidden class of its own.
     return new Reader({
       run,
       visits,
@@ -181,7 +181,7 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   #front(): Section<In, L> | undefined {
     this.#tidy();
     const front = this.#sections.first;
-    return front?.held ? undefined : front;
+    return front?.reserved ? undefined : front;
   }
 
   #tidy(): void {
@@ -197,10 +197,10 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
       if (this.#sections.first === visited) this.#sections.shift();
       this.#visited = undefined;
     }
-    for (let front = this.#sections.first; front !== undefined && !front.held; front = this.#sections.first) {
+    for (let front = this.#sections.first; front !== undefined && !front.reserved; front = this.#sections.first) {
       if (front.wasUp) {
         this.#visited = front;
-        return value(front.link);
+        return yielded(front.link);
       }
       front.skip();
       this.#sections.shift();

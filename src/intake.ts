@@ -13,7 +13,7 @@ export class Intake<In, L> {
   /** Chunks that arrived while one was decoded: a stream in memory answers at once what the decoder writes to it. */
   #later: Buffer[] | undefined;
 
-  /** @param onError - told of bytes that can't be read, once the messages before them are in */
+  /** @param onError - called with what a decoder threw, once the messages before it are in the section */
   constructor(decoder: Decoder<In>, section: Section<In, L>, onError: (error: ReconError | TypeError) => void) {
     this.#decoder = decoder;
     this.#section = section;
@@ -43,7 +43,7 @@ export class Intake<In, L> {
     for (let next: Buffer | undefined = chunk; next; next = this.#later?.shift()) this.#decode(next);
   }
 
-  /** Lets go of the decoder, and the half message that it may have. */
+  /** Frees the decoder and its half message, even if somebody keeps the link. */
   close(): void {
     this.#decoder = noDecoder;
   }

@@ -10,7 +10,7 @@ import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled, rejected } from './promises.js';
 import type { Reader } from './reader.js';
 import type { Feed, Section } from './section.js';
-import { isOfNoBytes, type Receiver } from './source.js';
+import { isNotBytes, type Receiver } from './source.js';
 import type { Counters } from './stats.js';
 import { Writer, type WriterHost } from './writer.js';
 
@@ -52,8 +52,8 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
 }
 
 /**
- * A message sent on an interval, to show that we are there and to find out whether the peer is. It is left out while the
- * system has not taken the one before.
+ * A message sent on an interval, as a sign of life to the peer and a test of it. It is left out while the
+ * system has not taken the one before, or any other `link.write()`.
  */
 export interface Heartbeat<Out> {
   /** Milliseconds between two messages, at least 1; `Infinity` is off. */
@@ -88,7 +88,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   reason: Reason | undefined;
   /** False from the moment it is lost. */
   open = true;
-  /** Its stream is itself at fault, and so will be the next: it threw a programming error, or brought what are no bytes. */
+  /** An error that redialling can't mend: its stream threw a programming error, or its data are not bytes. */
   mistake: Error | undefined;
   /** Bytes of a message that was begun and not finished when it was lost. */
   discarded = 0;
@@ -101,11 +101,11 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   readonly #section: Section<In, Link<In, Out>>;
   readonly #intake: Intake<In, Link<In, Out>>;
   readonly #writer: Writer;
-  /** Its own that wait for the system, once there are any. */
+  /** Calls of `write()` that the system has not taken yet; made on first use. */
   #writes: Set<Deferred<void>> | undefined;
   readonly #idle: Deadline | undefined;
   readonly #stalled: Deadline | undefined;
-  /** The peer's goodbye is due; once ours is said, or about to be. */
+  /** How long the peer's FIN is waited for; made by `end()`. */
   #goodbye: Deadline | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #reading: { reader: Reader<In>; count: number } | undefined;
@@ -147,7 +147,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     return `link ${this.number} to ${this.peer}`;
   }
 
-  /** It has come up: not all do that have passed `onLink`. */
+  /** It came up. A link that has passed `onLink` can still be lost before that. */
   get wasUp(): boolean {
     return this.#upAt < Infinity;
   }
@@ -231,7 +231,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#goodbye = goodbye;
     clearInterval(this.#heartbeat);
     this.#section.onlyIfRead();
-    // It counts from the goodbye; but what the link itself still writes must not put that off for ever.
+    // Armed again when FIN is sent. Armed now, too: `link.write()`s that are never taken must not put FIN off for ever.
     goodbye.arm();
     this.#writer.end(() => this.open && goodbye.arm());
   }
@@ -245,7 +245,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     }
     this.open = false;
     this.reason = reason as Reason | undefined;
-    if (isOfNoBytes(reason)) this.mistake = reason;
+    if (isNotBytes(reason)) this.mistake = reason;
     this.#lostAt = performance.now();
     this.#idle?.disarm();
     this.#stalled?.disarm();
@@ -261,12 +261,12 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#lose();
   }
 
-  /** Says of an error of this link whom it was about. */
+  /** Names the link in an error about it. */
   #lostError(what: string): ReconError {
     return new ReconError('ERR_RECON_DROPPED', `cannot ${what}: ${this} is lost${because(this.reason)}`, this.reason);
   }
 
-  /** Of a timeout that is not off. */
+  /** A deadline that drops the link; undefined if the option is off. */
   #deadline(option: 'idleTimeout' | 'writeTimeout', what: string): Deadline | undefined {
     const milliseconds = this.#context.settings[option];
     if (milliseconds === 0) return undefined;
@@ -298,13 +298,13 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#source.resume();
   }
 
-  /** Silence counts from now; but not before the link is up, nor while we don't listen. */
+  /** Restarts the idle timeout, which is off until the link is up and while reading is paused. */
   #watch(): void {
     if (this.open && !this.#paused && this.wasUp) this.#idle?.arm();
     else this.#idle?.disarm();
   }
 
-  /** One that the system has not taken yet is enough: they must not pile up before a peer that doesn't read. */
+  /** Skipped while a `link.write()` is pending: heartbeats must not pile up for a peer that doesn't read. */
   #beat(message: Out): void {
     if (!this.#writes?.size) void this.write(message);
   }

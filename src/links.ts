@@ -2,7 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
 import { Deadline } from './deadline.js';
-import { type Dialled, type Dialer, isCertificateError } from './dial.js';
+import type { Dialled, Dialer } from './dial.js';
+import { isCertificateError } from './dial-errors.js';
 import { because, isError, isMistake, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
@@ -19,12 +20,13 @@ export interface LinksContext<In, Out> extends LinkContext<In, Out> {
 }
 
 /** @internal Brings one link after another, under p-retry. */
-export class Links<In, Out> {
+export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> {
   readonly #context: LinksContext<In, Out>;
   readonly #dialer: Dialer;
   readonly #hooks: OutageHooks;
   #outage: Outage;
-  /** Aborts what is under way without a link: a dial, an `onLink`, a wait. */
+  #last: LiveLink<In, Out> | undefined;
+  /** Cancels what is under way without a link: a dial, an `onLink`, a wait. */
   #cancellation: AbortController | undefined;
   #stopped = false;
 
@@ -33,28 +35,36 @@ export class Links<In, Out> {
     this.#context = context;
     this.#dialer = dialer;
     this.#hooks = { isFatal: (error) => this.#isFatal(error), onRetry };
-    this.#outage = new Outage(this.#context.settings.retry);
+    this.#outage = new Outage(context.settings.retry);
   }
 
-  /** One link after another, until it is stopped. Throws the error that no retry can mend, or the last one. */
-  async *[Symbol.asyncIterator](): AsyncGenerator<LiveLink<In, Out>, undefined> {
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next link, once the last one is lost; none if it was stopped. Throws the error that no retry can mend, or the last one. */
+  async next(): Promise<IteratorResult<LiveLink<In, Out>, undefined>> {
+    const last = this.#last;
+    this.#last = undefined;
+    if (last && !this.#stopped) this.#judge(last);
     while (!this.#stopped) {
       this.#cancellation = new AbortController();
       const link = await this.#bring(this.#outage, this.#cancellation.signal);
       if (!link) continue;
-      yield link;
-      if (!this.#stopped) this.#judge(link);
+      this.#last = link;
+      return { done: false, value: link };
     }
+    return { done: true, value: undefined };
   }
 
-  /** Whether the link may come up: until this very moment it may be lost, or called off. */
+  /** Whether the link may come up: it may have been lost, or cancelled, since `next()` gave it. */
   claim(link: LiveLink<In, Out>): boolean {
     if (this.#cancellation?.signal.aborted) link.destroy();
     this.#cancellation = undefined;
     return link.open;
   }
 
-  /** Starts anew, with the backoff at its beginning. A link that was claimed is not concerned. */
+  /** Starts anew, with the backoff at its beginning. Doesn't affect a link that was claimed. */
   redial(): void {
     this.#outage = new Outage(this.#context.settings.retry);
     this.#cancellation?.abort();
@@ -70,15 +80,15 @@ export class Links<In, Out> {
   #judge(link: LiveLink<In, Out>): void {
     if (link.mistake) throw link.mistake;
     if (link.wasUp && link.uptime >= this.#context.settings.minUptime) this.#outage = new Outage(this.#context.settings.retry);
-    // In an outage that has begun since, by `redial()`, nobody has tried yet: it is none of its failures.
+    // After `redial()` the outage is a new one, and this loss is none of its failures.
     else if (this.#outage.attempts > 0) {
-      const reason = isError(link.reason) ? link.reason : goodbye(link);
+      const reason = isError(link.reason) ? link.reason : lossOf(link);
       this.#outage.loss = standIn(reason);
       this.#context.counters.lastError = reason;
     }
   }
 
-  /** One more link, or none if that was called off. p-retry counts, asks its hooks and waits. */
+  /** One more link, or none if that was cancelled. p-retry counts, asks its hooks and waits. */
   async #bring(outage: Outage, signal: AbortSignal): Promise<LiveLink<In, Out> | undefined> {
     const started = performance.now();
     let link: LiveLink<In, Out> | undefined;
@@ -86,7 +96,7 @@ export class Links<In, Out> {
       const { loss } = outage;
       outage.loss = undefined;
       if (loss) {
-        // The hooks are asked once the link's `drop` has been told.
+        // The link's `drop` is emitted before the hooks are asked.
         await turn();
         throw loss;
       }
@@ -95,7 +105,7 @@ export class Links<In, Out> {
       return link;
     };
     try {
-      // Not p-retry's own result: called off just as a link has come, it throws, and the link would be nobody's to close.
+      // Not p-retry's own result: aborted just as the link has come, p-retry throws, and nobody would close the link.
       await pRetry(attempt, outage.retryOptions(signal, this.#hooks));
     } catch (error) {
       if (!signal.aborted) throw original(error);
@@ -105,11 +115,11 @@ export class Links<In, Out> {
     return link;
   }
 
-  /** One attempt. One that is called off has not failed. */
+  /** One attempt. If it is cancelled, it has not failed. */
   async #attempt(attempt: number, signal: AbortSignal): Promise<LiveLink<In, Out>> {
     const { counters } = this.#context;
-    // Failures that come at once, one after the other, must not keep the event loop from turning. The first attempt, too, begins
-    // in a microtask: begun outside of one, a socket that fails at once would do so before anybody listens.
+    // Attempts that fail at once must not starve the event loop. The first one, too, begins in a microtask: outside of one, a
+    // socket that fails at once would do so before anybody listens.
     await (counters.attempts > 0 ? turn() : undefined);
     try {
       signal.throwIfAborted();
@@ -122,7 +132,7 @@ export class Links<In, Out> {
     }
   }
 
-  /** Dials and lets `onLink` have its say, both within `connectTimeout`. */
+  /** Dials and runs `onLink`, both within `connectTimeout`. */
   async #open(attempt: number, cancelled: AbortSignal): Promise<LiveLink<In, Out>> {
     const { connectTimeout } = this.#context.settings;
     const controller = new AbortController();
@@ -140,13 +150,13 @@ export class Links<In, Out> {
     let link: LiveLink<In, Out> | undefined;
     try {
       dialled = await this.#dialer.dial({ attempt, signal });
-      // The stream has been on its way through some promises.
+      // It may have been aborted in the microtasks since the dial.
       signal.throwIfAborted();
       const opened = new LiveLink(dialled, this.#context);
       link = opened;
-      await this.#greet(opened, controller);
+      await this.#runOnLink(opened, controller);
       signal.throwIfAborted();
-      if (!opened.open) throw opened.reason ?? goodbye(opened);
+      if (!opened.open) throw opened.reason ?? lossOf(opened);
       return opened;
     } catch (error) {
       const isLoss = link !== undefined && !link.open && !link.mistake && error === link.reason;
@@ -159,13 +169,13 @@ export class Links<In, Out> {
     }
   }
 
-  /** Lets `onLink` have its say, as long as its time allows and the link lasts. */
-  async #greet(link: LiveLink<In, Out>, controller: AbortController): Promise<void> {
+  /** Runs `onLink`, until its time is up or the link is lost. */
+  async #runOnLink(link: LiveLink<In, Out>, controller: AbortController): Promise<void> {
     const { onLink } = this.#context.settings;
     if (!onLink) return;
     const { signal } = controller;
-    void link.lost.then(() => controller.abort(link.reason ?? goodbye(link)));
-    // In a function of its own, so that what it throws at once is a rejection too.
+    void link.lost.then(() => controller.abort(link.reason ?? lossOf(link)));
+    // Wrapped in an async function, so that a synchronous throw is a rejection too.
     const done = (async () => onLink(link, { signal }))();
     try {
       await within(signal, done);
@@ -176,20 +186,20 @@ export class Links<In, Out> {
 
   /** Errors that no retry can mend: the program's, or a peer that was never trusted. */
   #isFatal(error: Error): boolean {
-    // A `TypeError` that p-retry lets pass is the network's.
+    // p-retry lets only those `TypeError`s through that are network errors.
     if (isMistake(error) && !(error instanceof TypeError)) return true;
     return this.#context.counters.links === 0 && isCertificateError(original(error));
   }
 }
 
 /** The loss of a link by a plain goodbye, or with what is no `Error`. */
-function goodbye<In, Out>(link: LiveLink<In, Out>): ReconError {
+function lossOf<In, Out>(link: LiveLink<In, Out>): ReconError {
   const when = link.uptime > 0 ? `after ${Math.round(link.uptime)} ms` : 'before it was up';
   const what = link.reason === undefined ? `the peer closed ${link} ${when}` : `${link} was lost ${when}${because(link.reason)}`;
   return new ReconError('ERR_RECON_DROPPED', what, link.reason);
 }
 
-/** A peer that refuses us may hang up at once: `onLink`, which has read why, gives up just after its link was lost. */
+/** A peer may refuse us and hang up at once: `onLink`, which has read why, gets one turn to throw its `AbortError`. */
 async function lastWord(done: Promise<unknown>): Promise<AbortError | undefined> {
   const thrown = done.then(
     () => undefined,

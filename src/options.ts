@@ -18,7 +18,7 @@ export interface RetryOptions extends Omit<PRetryOptions, 'signal' | 'unref'> {
    */
   readonly retries?: number;
   /**
-   * Milliseconds to wait after the first failed attempt.
+   * Milliseconds to wait after the first failed attempt, before `randomize` shortens them.
    * @default 100
    */
   readonly minTimeout?: number;
@@ -48,7 +48,7 @@ export interface RetryOptions extends Omit<PRetryOptions, 'signal' | 'unref'> {
 export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends Endpoint {
   /**
    * Several places: each attempt takes the next one, so that a dead server is left behind. Entries are what
-   * `connect()` takes as an address, or objects; what an entry doesn't say (`port`, `host`, `tls`), the options say.
+   * `connect()` takes as an address, or objects; what an entry omits (`port`, `host`, `tls`) is taken from the options.
    * @example { endpoints: ['a.example.com', 'b.example.com:4223', { host: '10.0.0.1' }], port: 4222, tls: true }
    */
   endpoints?: readonly (Endpoint | string | number | URL)[] | undefined;
@@ -60,7 +60,7 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   dial?: Dial | undefined;
   /**
-   * Disables Nagle's algorithm, as `net.Socket.setNoDelay()`. TCP and TLS only.
+   * Disables Nagle's algorithm, as `net.Socket.setNoDelay()`. TCP and TLS only, as the next two.
    * @default true
    */
   noDelay?: boolean | undefined;
@@ -70,7 +70,7 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   keepAlive?: boolean | undefined;
   /**
-   * Milliseconds of silence before the first keepalive probe.
+   * Milliseconds of silence before the first keepalive probe. 0 or `Infinity` leaves it to the system (often two hours).
    * @default 10_000
    */
   keepAliveInitialDelay?: number | undefined;
@@ -90,7 +90,8 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   onLink?: OnLink<In, Out> | undefined;
   /**
-   * Turns bytes into messages and back. Without one, chunks are `Buffer`s as they arrive.
+   * Turns bytes into messages and back.
+   * @default chunks are `Buffer`s as they arrive; strings and `Uint8Array`s are written as they are
    * @example connect(4321, { codec: lines() })
    */
   codec?: Codec<In, Out> | undefined;
@@ -99,10 +100,11 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    * p-retry's own options: how often and how long to retry, and how long to wait between attempts.
    *
    * Two meanings are the connection's own. No wait is longer than `maxTimeout`: `randomize` shortens all waits of an
-   * outage by one factor between ½ and 1, so that clients of one server spread also when they wait at the cap. And a
+   * outage by one factor between ½ and 1, so that clients of one server spread out even when they wait at the cap. And a
    * link that lasted `minUptime` ends the outage: the next one has all its retries again, its first attempt is immediate.
    *
-   * Giving up ends the connection with the last error itself, so that `error.code === 'ECONNREFUSED'` works.
+   * Giving up ends the connection with the last error itself, so that `error.code === 'ECONNREFUSED'` works; with an
+   * `AbortError`, that is its `originalError`.
    *
    * @example { retry: { retries: 5, onFailedAttempt: ({ error }) => console.error(error.message) } }
    * @default { retries: Infinity, minTimeout: 100, maxTimeout: 30_000, factor: 2, randomize: true }
@@ -121,8 +123,8 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
    */
   connectTimeout?: number | undefined;
   /**
-   * Milliseconds that `end()` waits, once it has said goodbye, for the peer to say it too; and that the end waits for the
-   * last socket to be closed (5 s at most).
+   * Milliseconds that `end()` waits for the peer's FIN after ours, and that `closed` waits for the last socket to be closed
+   * (5 s at most). 0 doesn't wait.
    * @default 5_000
    */
   closeTimeout?: number | undefined;
@@ -134,7 +136,7 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
   signal?: AbortSignal | undefined;
 
   /**
-   * Bytes received and not read above which the socket is paused, so that a slow reader slows the peer.
+   * Bytes received and not read at which the socket is paused, so that a slow reader slows the peer. `Infinity` is no limit.
    * @default 1_048_576
    */
   highWaterMark?: number | undefined;
@@ -146,7 +148,7 @@ export interface ConnectOptions<In = Buffer, Out = string | Uint8Array> extends 
   discard?: boolean | undefined;
   /**
    * Bytes written and not flushed beyond which a write is refused with `ERR_RECON_BUFFER_FULL`, and nothing of it is
-   * sent. `drain` tells when all is flushed.
+   * sent. `drain` tells when all is flushed. `Infinity` is no limit.
    * @default 16_777_216
    */
   maxBufferedAmount?: number | undefined;

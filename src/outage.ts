@@ -17,7 +17,7 @@ export class Outage {
   attempts = 0;
   /** Milliseconds so far, apart from those with a link. */
   elapsed = 0;
-  /** Why the last link, which didn't last, was lost: the next attempt's failure. */
+  /** Why the last, short-lived link was lost, as p-retry is to see it: the next attempt fails with it. */
   loss: Error | undefined;
   /** Retries used up. */
   #consumed = 0;
@@ -38,7 +38,7 @@ export class Outage {
     const { onFailedAttempt, shouldRetry, shouldConsumeRetry, maxRetryTime = Infinity } = this.#retry;
     const base = this.#consumed;
     const factor = this.#retry.factor > 0 ? this.#retry.factor : 1;
-    const minTimeout = grown(this.#retry.minTimeout * this.#scale, factor, base);
+    const minTimeout = backoff(this.#retry.minTimeout * this.#scale, factor, base);
     const maxTimeout = Math.round(this.#retry.maxTimeout * this.#scale);
     const timeLeft = Math.max(0, maxRetryTime - this.elapsed);
     const deadline = performance.now() + timeLeft;
@@ -47,9 +47,9 @@ export class Outage {
     let remaining = maxRetryTime;
 
     const delay = (retriesConsumed: number): number =>
-      Math.round(Math.min(grown(minTimeout, factor, retriesConsumed), maxTimeout, remaining));
+      Math.round(Math.min(backoff(minTimeout, factor, retriesConsumed), maxTimeout, remaining));
     /** p-retry counts from where the last link was lost; the user's hooks are told of the whole outage. */
-    const whole = (context: RetryContext): RetryContext => ({
+    const overall = (context: RetryContext): RetryContext => ({
       ...context,
       error: original(context.error),
       attemptNumber: this.attempts,
@@ -66,10 +66,10 @@ export class Outage {
       onFailedAttempt: async (context) => {
         // p-retry asks about an attempt that was aborted, too.
         signal.throwIfAborted();
-        await within(signal, onFailedAttempt?.(whole(context)));
+        await within(signal, onFailedAttempt?.(overall(context)));
       },
       shouldConsumeRetry: async (context) => {
-        const asked = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(whole(context))) : true;
+        const asked = shouldConsumeRetry ? await within(signal, shouldConsumeRetry(overall(context))) : true;
         // p-retry would repeat the attempt, and ask nothing more.
         consumes = asked || context.error instanceof TypeError;
         remaining = deadline - performance.now();
@@ -80,7 +80,7 @@ export class Outage {
       shouldRetry: async (context) => {
         const { error, retriesConsumed } = context;
         if (isFatal(error)) return false;
-        if (shouldRetry && !(await within(signal, shouldRetry(whole(context))))) return false;
+        if (shouldRetry && !(await within(signal, shouldRetry(overall(context))))) return false;
         onRetry({ attempt: this.attempts, error: original(error), delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },
@@ -89,13 +89,13 @@ export class Outage {
 }
 
 /** A timeout after so many retries: finite, as p-retry wants it, and 0 if it began so. */
-const grown = (timeout: number, factor: number, retries: number): number =>
+const backoff = (timeout: number, factor: number, retries: number): number =>
   Math.min(timeout * Math.min(factor ** retries, Number.MAX_VALUE), Number.MAX_SAFE_INTEGER);
 
 /** Stand-ins, and the errors that they stand for. */
 const originals = new WeakMap<object, Error>();
 
-/** An error for p-retry to see in place of one that it would misjudge, since it goes by classes. */
+/** An error for p-retry, which judges by class, to see in place of one that it would misjudge. */
 export function standIn(error: Error, kind: ErrorConstructor = Error): Error {
   const double = new kind(error.message);
   originals.set(double, error);

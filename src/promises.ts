@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
 
-/** One signal may well end many connections, or take back many writes: that is no leak to be warned of. */
+/** Keeps Node from warning of a leak: one signal may well end many connections, or take back many writes. */
 export function allowListeners(signal: AbortSignal): void {
   try {
     setMaxListeners(0, signal);
   } catch {
-    // Of somebody else's making, it doesn't warn.
+    // A polyfilled signal doesn't warn.
   }
 }
 

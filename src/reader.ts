@@ -4,7 +4,7 @@ import { type Deferred, deferred, handled, rejected } from './promises.js';
 
 export type Result<T> = IteratorResult<T, undefined>;
 
-export const value = <T>(taken: T): Result<T> => ({ done: false, value: taken });
+export const yielded = <T>(taken: T): Result<T> => ({ done: false, value: taken });
 export const DONE: Result<never> = { done: true, value: undefined };
 
 /** What one reader at a time may read. */
@@ -64,7 +64,7 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   next(): Promise<Result<T>> {
     const run = this.#run;
     if (run !== undefined && run.read < run.messages.length - 1) {
-      return Promise.resolve(value(run.messages[run.read++] as T));
+      return Promise.resolve(yielded(run.messages[run.read++] as T));
     }
     if (this.#done) return Promise.resolve(DONE);
     if (!this.#claim()) {

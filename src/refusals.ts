@@ -3,15 +3,15 @@ import { ReconError } from './errors.js';
 import { tellRefusal } from './events.js';
 import { handled, rejected } from './promises.js';
 
-/** Of so many writes that are refused, one hears of it in the next turn of the event loop. */
-const OFTEN = 32;
+/** Of so many refusals, one is told in the next turn of the event loop. */
+const YIELD_EVERY = 32;
 
 /**
  * Refuses writes. A loop of awaited writes that are refused must let the event loop turn, too, or nothing would ever make
  * room.
  */
 export class Refusals {
-  /** Told of somebody who learns late that there was no room. */
+  /** Called when a full buffer was reported a turn late. */
   readonly #onLate: () => void;
   #count = 0;
 
@@ -22,7 +22,7 @@ export class Refusals {
   refuse(error: unknown): Promise<never> {
     tellRefusal(error);
     this.#count += 1;
-    if (this.#count % OFTEN !== 0) return rejected(error);
+    if (this.#count % YIELD_EVERY !== 0) return rejected(error);
     const told = turn().then(() => {
       if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#onLate();
       throw error;

@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.js';
-import { type Lock, type Reader, type Result, type Run, value } from './reader.js';
+import { type Lock, type Reader, type Result, type Run, yielded } from './reader.js';
 
 /** What came in with one chunk of bytes. */
 interface Arrival<In> extends Run<In> {
@@ -7,8 +7,8 @@ interface Arrival<In> extends Run<In> {
   bytes: number;
 }
 
-/** Little by little, an arrival grows up to this many bytes. */
-const JOINED = 64 * 1024;
+/** Small arrivals are joined up to this many bytes. */
+const JOIN_LIMIT = 64 * 1024;
 
 /** How a section takes things in. */
 export interface SectionOptions {
@@ -27,7 +27,7 @@ export interface SectionHost<In, L> {
   unread(bytes: number, sections: number): void;
   /** Bytes came that nobody will read. */
   discarded(bytes: number): void;
-  /** There is something to be read of this section, or it is over. */
+  /** There is something to read in this section, or it is over. */
   wake(section: Section<In, L>): void;
   /** Nothing more will come of this section. */
   closed(section: Section<In, L>): void;
@@ -50,7 +50,7 @@ export class Section<In, L> implements Lock {
   feed: Feed | undefined;
   readonly #inbox: SectionHost<In, L>;
   readonly #arrivals = new Fifo<Arrival<In>>();
-  /** Bytes that came without completing a message, if the decoder doesn't count them itself. */
+  /** Bytes received since the last complete message, unless `pending()` counts them. */
   #carried = 0;
   #reader: Reader<In> | undefined;
   #wasUp = false;
@@ -64,7 +64,7 @@ export class Section<In, L> implements Lock {
   }
 
   /** Only the link itself reads it as yet (`onLink`). */
-  get held(): boolean {
+  get reserved(): boolean {
     return !this.#wasUp && !this.#closed;
   }
 
@@ -167,7 +167,7 @@ export class Section<In, L> implements Lock {
     if (arrival === undefined) return undefined;
     const message = arrival.messages[arrival.read++] as In;
     if (arrival.read === arrival.messages.length) this.#finished(arrival);
-    return value(message);
+    return yielded(message);
   }
 
   /** All that is ready, as one array. */
@@ -178,7 +178,7 @@ export class Section<In, L> implements Lock {
       all.push(arrival.read === 0 ? arrival.messages : arrival.messages.slice(arrival.read));
       this.#finished(arrival);
     }
-    return value(all.length === 1 ? (all[0] as In[]) : all.flat());
+    return yielded(all.length === 1 ? (all[0] as In[]) : all.flat());
   }
 
   /** Lets the source go on, if it may. */
@@ -198,7 +198,7 @@ export class Section<In, L> implements Lock {
    */
   #join(messages: In[], bytes: number): boolean {
     const last = this.#arrivals.last;
-    if (last === undefined || last.bytes + bytes > JOINED) return false;
+    if (last === undefined || last.bytes + bytes > JOIN_LIMIT) return false;
     last.bytes += bytes;
     const before = last.messages.at(-1);
     const [chunk] = messages;

@@ -97,7 +97,7 @@ const OPTIONS: Readonly<Record<keyof ConnectOptions, check.Check>> = {
   },
 };
 
-/** p-retry's options, for the hint to those who write `{ retries }` where `{ retry: { retries } }` is meant. */
+/** p-retry's options, for the hint when `{ retries }` is written for `{ retry: { retries } }`. */
 const ELSEWHERE = Object.keys(RETRY).map((name) => `retry.${name}`);
 
 /** Lays `place` over `under`. A path and a port say the same thing, so the one that comes last takes the other away. */
@@ -165,7 +165,7 @@ function readRetry(given: RetryOptions): RetrySettings {
 
 const RETRY_DEFAULTS = readRetry({});
 
-/** A message that the codec refuses is found out now, rather than never sent. */
+/** Encodes the heartbeat once: a message that the codec refuses must fail now. */
 function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): Heartbeat<Out> | undefined {
   if (heartbeat === undefined || heartbeat.interval === Infinity) return undefined;
   try {
@@ -177,7 +177,7 @@ function readHeartbeat<In, Out>({ heartbeat, codec }: ConnectOptions<In, Out>): 
 }
 
 /** Turns the arguments of `connect()`, in any order, into settings; throws a `TypeError` or a `RangeError`. */
-export function settle<In, Out>(args: readonly unknown[]): Settings<In, Out> {
+export function readSettings<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   const given = args.map((argument) => read<In, Out>(argument)).reduce(overlay, {});
   const { port, host, path, tls } = given;
   const base: Endpoint = overlay({}, { port, host, path, tls } as Endpoint);

@@ -12,23 +12,23 @@ export interface Receiver {
 
 /** Where a link's bytes come from. What a source has taken from the system is never lost to a later reset. */
 export interface Source {
-  /** Begins to hand over what comes; at once, or, but for what has come already, not before `resume()`. */
+  /** Starts to hand over what arrives: at once, or, apart from what has arrived already, after `resume()`. */
   start(receiver: Receiver, atOnce: boolean): void;
   resume(): void;
   /** The stream is lost: destroys it, and hands over what was taken from the system and not yet passed on. */
   drain(): void;
-  /** Whether what comes is proof that the event loop has turned. */
+  /** Whether data that arrive are proof that the event loop has turned. */
   readonly isFromLoop: boolean;
 }
 
 /** A chunk up to this size is copied to where the last one ended, rather than kept as an object of its own. */
-const COPIED = 1024;
+const COPY_LIMIT = 1024;
 
-/** What `dial` brings is no stream of bytes. */
+/** `dial` brought a stream that is not one of bytes. */
 class NotBytesError extends TypeError {}
 
-/** Whether a stream was destroyed because it brought something else than bytes. Node looks at that, too. */
-export const isOfNoBytes = (error: unknown): error is Error =>
+/** Whether a stream was destroyed, by us or by Node, because its data are not bytes. */
+export const isNotBytes = (error: unknown): error is Error =>
   error instanceof NotBytesError || (isMistake(error) && (error as NodeJS.ErrnoException).code === 'ERR_INVALID_ARG_TYPE');
 
 /** Destroys a stream, which may be of somebody else's making and throw. Returns whether it didn't. */
@@ -84,7 +84,7 @@ export class StreamSource implements Source {
   }
 
   #own(chunk: Uint8Array): Buffer {
-    return chunk.length > COPIED ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : this.#arena.copy(chunk);
+    return chunk.length > COPY_LIMIT ? Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength) : this.#arena.copy(chunk);
   }
 }
 

@@ -17,8 +17,8 @@ export interface Stats {
   /** Bytes that the system has taken. */
   readonly bytesWritten: number;
   /**
-   * Bytes received that nobody read or will read. Messages that came together are counted as one: wholly, if some of them
-   * are dropped; not at all, if what came with them could not be read as messages.
+   * Bytes received and never delivered. Messages that arrived together count as one: all their bytes, if any of them is
+   * dropped; none, if bytes that could not be decoded came with them.
    */
   readonly bytesDiscarded: number;
   /**
@@ -32,7 +32,7 @@ export interface Stats {
 export type Counters = { -readonly [name in keyof Stats]: Stats[name] };
 
 /** @internal */
-export const noneYet = (): Counters => ({
+export const newCounters = (): Counters => ({
   links: 0,
   attempts: 0,
   bytesRead: 0,

@@ -4,10 +4,10 @@ import type { Deadline } from './deadline.js';
 import { Fifo } from './fifo.js';
 import type { Part } from './outbox.js';
 
-/** How often, and for how many milliseconds, writing may go on in one turn of the event loop. */
-const BREATH_COUNT = 32;
-const BREATH_TIME = 1;
-/** With a deadline for progress, what is handed to the socket at once: smaller than that, none is seen. */
+/** How many confirmations, and for how many milliseconds, one turn of the event loop may bring. */
+const YIELD_COUNT = 32;
+const YIELD_TIME = 1;
+/** With a `writeTimeout`, bytes handed to the socket at a time: the grain in which progress is seen. */
 const SLICE = 16 * 1024;
 
 /** Told how many more bytes the system has taken, in order. */
@@ -111,7 +111,7 @@ export class Writer {
 
   /** The first slice is the one that the socket has: it stays until it is taken. */
   #writeSlice(): void {
-    // A link may be lost while a confirmation takes a breath: nothing is to be watched any more.
+    // The link may have been lost while a confirmation waited: then nothing is watched any more.
     if (this.#socket.destroyed) return;
     const slice = this.#slices.first;
     if (slice === undefined) {
@@ -122,12 +122,12 @@ export class Writer {
     this.#stalled?.arm();
     const onWritten = (error?: Error | null): void => {
       if (error) return this.#host.destroy(error);
-      // Progress counts when it is made, however long its confirmation takes a breath; a lost link is watched no more.
+      // Progress counts when it is made, however late it is confirmed.
       if (!this.#socket.destroyed) this.#stalled?.arm();
       this.#confirm((bytes) => {
         this.#slices.shift();
         this.#writeSlice();
-        // Last, since more may be written at that.
+        // Last: it may write more.
         slice.taken(bytes);
       }, slice.bytes.length);
     };
@@ -146,11 +146,11 @@ export class Writer {
     }
   }
 
-  /** Tells at once that the system has taken so many bytes; or, when it is time to breathe, in the next turn. */
+  /** Confirms so many bytes: at once, or, now and then, in the next turn. */
   #confirm(taken: Taken, bytes: number): void {
     this.#count += 1;
     if (this.#count === 1) this.#since = performance.now();
-    else if (this.#count >= BREATH_COUNT || performance.now() - this.#since >= BREATH_TIME) {
+    else if (this.#count >= YIELD_COUNT || performance.now() - this.#since >= YIELD_TIME) {
       setImmediate(() => {
         this.#count = 0;
         this.#tell(taken, bytes);

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert';
-import { because, retold } from '../src/errors.js';
+import { because, withMessage } from '../src/errors.js';
 import { suite } from './suite.js';
 
 const test = suite('errors');
@@ -15,7 +15,7 @@ test('an error that is told otherwise stays the same one, and comes from the sam
   const error = new TypeError('two\n  lines');
   const frames = error.stack!.split('\n').filter((line) => line.startsWith('    at '));
   assert.ok(frames.length > 0);
-  assert.is(retold(error, 'one line'), error);
+  assert.is(withMessage(error, 'one line'), error);
   assert.is(error.message, 'one line');
   assert.equal(error.stack!.split('\n'), ['TypeError: one line', ...frames]);
 });
@@ -25,7 +25,7 @@ test('it need not come from anywhere', () => {
   Error.stackTraceLimit = 0;
   const without = [new Error('before'), Object.assign(new Error('before'), { stack: undefined }) as Error];
   Error.stackTraceLimit = stackTraceLimit;
-  for (const error of without) assert.is(retold(error, 'after').stack, 'Error: after');
+  for (const error of without) assert.is(withMessage(error, 'after').stack, 'Error: after');
 });
 
 test.run();

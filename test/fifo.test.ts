@@ -23,7 +23,7 @@ test('it is as an array that is pushed, shifted, popped, filtered and put in fro
           array.unshift(...items);
         } else if (random.chance(0.01)) {
           const isWanted = (item: number | undefined): boolean => item === undefined || item % 3 !== 0;
-          fifo.keep(isWanted);
+          fifo.retain(isWanted);
           array.splice(0, array.length, ...array.filter(isWanted));
         }
         assert.is(fifo.length, array.length);
@@ -39,7 +39,7 @@ test('what happens to one is nothing to another', () => {
   const other = new Fifo<string>();
   one.clear();
   one.unshift([]);
-  one.keep(() => true);
+  one.retain(() => true);
   one.shift();
   one.pop();
   one.push('a');

@@ -3,7 +3,7 @@ import type { Endpoint } from '../src/address.js';
 import { bytes } from '../src/codec.js';
 import { lines } from '../src/codecs.js';
 import type { ConnectOptions } from '../src/options.js';
-import { settle } from '../src/settings.js';
+import { readSettings } from '../src/settings.js';
 import { suite } from './suite.js';
 
 const test = suite('options');
@@ -12,7 +12,7 @@ const test = suite('options');
 type Options = ConnectOptions<any, any>;
 
 /** Where these arguments of `connect()` lead. */
-const places = (...args: unknown[]): readonly Endpoint[] => settle(args).endpoints;
+const places = (...args: unknown[]): readonly Endpoint[] => readSettings(args).endpoints;
 const tcp = (port: number, host = 'localhost', tls: Endpoint['tls'] = false): Endpoint => ({ port, host, tls });
 const unix = (path: string, tls: Endpoint['tls'] = false): Endpoint => ({ path, tls });
 
@@ -20,7 +20,7 @@ const onLink = (): void => {};
 const ca = 'a certificate';
 
 test('the defaults are those of the contract', () => {
-  assert.equal(settle([4321]), {
+  assert.equal(readSettings([4321]), {
     endpoints: [{ port: 4321, host: 'localhost', tls: false }],
     dial: undefined,
     noDelay: true,
@@ -45,10 +45,10 @@ test('the defaults are those of the contract', () => {
 });
 
 test('an option that is undefined has its default', () => {
-  const names = Object.keys(settle([4321])).filter((name) => !['endpoints', 'raw'].includes(name));
+  const names = Object.keys(readSettings([4321])).filter((name) => !['endpoints', 'raw'].includes(name));
   const nothing = Object.fromEntries([...names, 'host', 'path', 'tls', 'endpoints'].map((name) => [name, undefined]));
-  assert.equal(settle([{ ...nothing, port: 4321 }, undefined]), settle([4321]));
-  assert.equal(settle([4321, { retry: { retries: undefined, minTimeout: undefined } }]), settle([4321]));
+  assert.equal(readSettings([{ ...nothing, port: 4321 }, undefined]), readSettings([4321]));
+  assert.equal(readSettings([4321, { retry: { retries: undefined, minTimeout: undefined } }]), readSettings([4321]));
 });
 
 test('every option that is given is taken as it is', () => {
@@ -70,10 +70,10 @@ test('every option that is given is taken as it is', () => {
     writeTimeout: 8,
     heartbeat: { interval: 9, message: 'PING' },
   } satisfies Options;
-  assert.equal(settle([4321, options]), { ...settle([4321]), ...options, raw: false });
+  assert.equal(readSettings([4321, options]), { ...readSettings([4321]), ...options, raw: false });
   const shouldRetry = (): boolean => true;
   const retry = { retries: 1, factor: 3, minTimeout: 4, maxTimeout: 5, randomize: false, maxRetryTime: 6, shouldRetry };
-  assert.equal(settle([4321, { retry }]).retry, retry);
+  assert.equal(readSettings([4321, { retry }]).retry, retry);
 });
 
 /** Each permutation of a list. */
@@ -87,7 +87,7 @@ function* orders<T>(items: readonly T[]): Generator<T[]> {
 test('arguments are told apart by their types, so that any order works', () => {
   for (const port of [4321, '4321']) {
     for (const args of orders([port, 'example.com', onLink, { discard: true }])) {
-      const settings = settle(args);
+      const settings = readSettings(args);
       assert.equal(settings.endpoints, [tcp(4321, 'example.com')]);
       assert.is(settings.onLink, onLink);
       assert.is(settings.discard, true);
@@ -158,14 +158,14 @@ for (const [title, args, expected] of ENDPOINTS) {
 
 test('a custom dial needs no address', () => {
   const dial = (): never => assert.unreachable() as never;
-  assert.is(settle([{ dial }]).dial, dial);
+  assert.is(readSettings([{ dial }]).dial, dial);
 });
 
 test('times longer than a timer can bear are the longest it can; no limit is 0', () => {
   const longest = 2 ** 31 - 1;
   for (const long of [2 ** 31, 1e100, Infinity]) {
     const times = { keepAliveInitialDelay: long, closeTimeout: long, connectTimeout: long, idleTimeout: long, writeTimeout: long };
-    const settings = settle([4321, { ...times, retry: { minTimeout: long, maxTimeout: long } }]);
+    const settings = readSettings([4321, { ...times, retry: { minTimeout: long, maxTimeout: long } }]);
     assert.is(settings.closeTimeout, longest);
     assert.is(settings.keepAliveInitialDelay, longest);
     assert.is(settings.retry.minTimeout, longest);
@@ -178,14 +178,14 @@ test('times longer than a timer can bear are the longest it can; no limit is 0',
 
 test('a heartbeat rarer than a timer can bear does not become one every millisecond', () => {
   for (const interval of [2 ** 31, Infinity]) {
-    const { heartbeat } = settle<unknown, string>([4321, { heartbeat: { interval, message: 'PING' } }]);
+    const { heartbeat } = readSettings<unknown, string>([4321, { heartbeat: { interval, message: 'PING' } }]);
     assert.ok(heartbeat === undefined || heartbeat.interval <= 2 ** 31 - 1);
   }
 });
 
 test('minTimeout above the default maxTimeout raises it; one that is given is kept', () => {
-  assert.is(settle([4321, { retry: { minTimeout: 60_000 } }]).retry.maxTimeout, 60_000);
-  assert.is(settle([4321, { retry: { maxTimeout: 50 } }]).retry.maxTimeout, 50);
+  assert.is(readSettings([4321, { retry: { minTimeout: 60_000 } }]).retry.maxTimeout, 60_000);
+  assert.is(readSettings([4321, { retry: { maxTimeout: 50 } }]).retry.maxTimeout, 50);
 });
 
 const option = (name: string, value: unknown, shown: string): [unknown[], string, string] => [[4321, { [name]: value }], name, shown];
@@ -310,7 +310,7 @@ for (const [args, name, shown] of WRONG) {
   test(`wrong: an error names ${name} and shows ${shown}`, () => {
     let caught: unknown;
     try {
-      settle(args);
+      readSettings(args);
     } catch (error) {
       caught = error;
     }
@@ -323,14 +323,14 @@ for (const [args, name, shown] of WRONG) {
 test('options of TLS that can never work are refused at once', () => {
   for (const tls of [{ cert: 'no certificate' }, { key: 'no key' }, { minVersion: 'TLSv1.4' }, { checkServerIdentity: true }]) {
     for (const args of [[4321, { tls }], [{ endpoints: [{ port: 4321, tls }] }]]) {
-      assert.throws(() => settle(args), (error: unknown) => error instanceof TypeError && error.message.includes('tls'));
+      assert.throws(() => readSettings(args), (error: unknown) => error instanceof TypeError && error.message.includes('tls'));
     }
   }
 });
 
 test('an error about one mistake does not tell the secrets beside it', () => {
   assert.throws(
-    () => settle([{ host: 'a', tls: { passphrase: 'SECRET' } }]),
+    () => readSettings([{ host: 'a', tls: { passphrase: 'SECRET' } }]),
     (error: Error) => error instanceof TypeError && !error.message.includes('SECRET'),
   );
 });

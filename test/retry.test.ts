@@ -97,6 +97,17 @@ test('an AbortError thrown in onLink, or a programming error, ends it at once wi
   assert.is(peer.links.length, throws.length);
 });
 
+test('an AbortError on a later link: closed and stats.lastError have the same error', async () => {
+  await using peer = await Peer.start();
+  const revoked = new Error('the token was revoked');
+  const conn = await connect(peer.port, quick, (link) => {
+    if (link.number > 1) throw new AbortError(revoked);
+  });
+  (await peer.nextLink()).reset();
+  assert.is(await rejection(conn.closed), revoked);
+  assert.is(conn.stats.lastError, revoked);
+});
+
 test('a programming error ends it at once also where shouldConsumeRetry forgives everything', async () => {
   for (const mistake of [new TypeError('a'), new RangeError('b'), new ReferenceError('c')]) {
     let dials = 0;

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream';
 import { Connection } from '../../src/connection.js';
 import { type Deferred, deferred } from '../../src/promises.js';
-import { settle } from '../../src/settings.js';
+import { readSettings } from '../../src/settings.js';
 import type { ModelOptions } from './connection.js';
 import { codecOf, type Iterated, latin1, type Manner, type Results, type Wiretap, type World } from './world.js';
 
@@ -32,7 +32,7 @@ export class Whole implements World {
     this.#tap = tap;
     const onLink = (_: unknown, context: { signal: AbortSignal }): Promise<void> => (this.#onLink = asked(context)).promise;
     this.#conn = new Connection(
-      settle<any, any>([
+      readSettings<any, any>([
         {
           dial: (context: { signal: AbortSignal }) => (this.#dial = asked<Duplex>(context)).promise,
           codec: codecOf(options),
