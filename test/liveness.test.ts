@@ -198,14 +198,14 @@ test('idleTimeout heeds what discard throws away', async () => {
 test('writeTimeout: a peer that reads slowly but steadily may take much longer than that for one big chunk', async () => {
   await inFolder(async (path) => {
     await using peer = await Peer.start({ path });
-    const writeTimeout = 250;
+    const writeTimeout = 500;
     await using conn = await connect({ path, ...impatient, writeTimeout });
     using _cut = cut(conn);
     const drops = countDrops(conn);
     const link = await peer.nextLink();
     readSlowly(link, 10);
     const started = performance.now();
-    await conn.write(Buffer.alloc(6 * 1024 * 1024));
+    await conn.write(Buffer.alloc(10 * 1024 * 1024));
     const took = performance.now() - started;
     assert.ok(took > 2 * writeTimeout, `it took only ${took} ms: this shows nothing`);
     assert.equal(drops(), []);

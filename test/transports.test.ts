@@ -4,11 +4,11 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { AbortError, connect, type Connection, type DialContext, type Drop, lines, type Link } from 'recon';
+import { AbortError, connect, type Connection, type ConnectOptions, type DialContext, type Drop, lines, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
 import { inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
-import { eventually, Peer } from './peer.js';
+import { eventually, Peer, type PeerLink } from './peer.js';
 import { suite } from './suite.js';
 import { TlsPeer } from './tls-peer.js';
 
@@ -588,18 +588,22 @@ const flagOf = (socket: net.Socket, name: string): unknown => {
   return symbol && (socket as unknown as Record<symbol, unknown>)[symbol];
 };
 
-test('noDelay and keepAlive reach the socket, plain and TLS, on every link', async () => {
-  await using plain = await Peer.start({ onLink: (link) => void link.send('hello') });
-  await using secure = await TlsPeer.start({ ...good, onLink: (link) => void link.send('hello') });
-  if (!existsSync('/proc/net/tcp')) console.log('skipped: no /proc/net/tcp to ask for the keepalive timer');
-  const several = lookupOf('127.0.0.2', '127.0.0.1') as never;
-  for (const [options, noDelay, keepAlive] of [
-    [{}, true, 10_000],
-    [{ keepAliveInitialDelay: 60_000 }, true, 60_000],
-    [{ noDelay: false, keepAlive: false }, false, undefined],
-  ] as const) {
-    for (const place of [{ port: plain.port, host: '127.0.0.1' }, { port: secure.port, host: '127.0.0.1', tls: { ca } }, { port: secure.port, tls: { ca, lookup: several } }]) {
-      await using conn = await connect({ ...quick, ...place, ...options });
+const sockets: [kind: string, start: (onLink: (link: PeerLink) => void) => Promise<Peer | TlsPeer>, place: ConnectOptions][] = [
+  ['TCP', (onLink) => Peer.start({ onLink }), { host: '127.0.0.1' }],
+  ['TLS', (onLink) => TlsPeer.start({ ...good, onLink }), { host: '127.0.0.1', tls: { ca } }],
+  ['TLS, at the second of two addresses', (onLink) => TlsPeer.start({ ...good, onLink }), { tls: { ca, lookup: lookupOf('127.0.0.2', '127.0.0.1') as never } }],
+];
+
+for (const [kind, start, place] of sockets) {
+  test(`noDelay and keepAlive reach the socket on every link (${kind})`, async () => {
+    await using peer = await start((link) => void link.send('hello'));
+    if (!existsSync('/proc/net/tcp')) console.log('skipped: no /proc/net/tcp to ask for the keepalive timer');
+    for (const [options, noDelay, keepAlive] of [
+      [{}, true, 10_000],
+      [{ keepAliveInitialDelay: 60_000 }, true, 60_000],
+      [{ noDelay: false, keepAlive: false }, false, undefined],
+    ] as const) {
+      await using conn = await connect({ ...quick, port: peer.port, ...place, ...options });
       for (let round = 0; round < 2; round++) {
         await readText(conn, (text) => text === 'hello');
         const socket = (await here(conn)).socket as net.Socket;
@@ -614,12 +618,12 @@ test('noDelay and keepAlive reach the socket, plain and TLS, on every link', asy
         }
         if (round > 0) break;
         const up = next(conn, 'reconnect');
-        ('tls' in place ? secure : plain).links.at(-1)!.end();
+        peer.links.at(-1)!.end();
         await up;
       }
     }
-  }
-});
+  });
+}
 
 test('a Unix socket: waited for while it is missing, found again when its server is started again', async () => {
   await inFolder(async (path) => {
