@@ -4,7 +4,13 @@ import { isUint8Array } from 'node:util/types';
 /** Accepts a value or throws a `TypeError` or `RangeError` that names the option and shows the value. */
 export type Check = (value: unknown, name: string) => void;
 
-const show = (value: unknown): string => inspect(value, { depth: 0, maxStringLength: 80, breakLength: Infinity });
+function show(value: unknown): string {
+  try {
+    return inspect(value, { depth: 0, maxStringLength: 80, breakLength: Infinity });
+  } catch {
+    return 'what throws when it is looked at';
+  }
+}
 
 export const wrongType = (name: string, expected: string, value: unknown, cause?: unknown): TypeError =>
   new TypeError(`recon: ${name} must be ${expected}, got ${show(value)}`, cause === undefined ? undefined : { cause });
@@ -27,6 +33,10 @@ export const callback = is('a function', (value) => typeof value === 'function')
 export const text = is('a string that is not empty', (value) => typeof value === 'string' && value !== '');
 export const anyText = is('a string', (value) => typeof value === 'string');
 export const uint8Array = is('a Uint8Array', isUint8Array);
+export const protocols = is('a list of names, or bytes', (value) =>
+  Array.isArray(value) ? value.every((name) => typeof name === 'string' || ArrayBuffer.isView(name)) : ArrayBuffer.isView(value),
+);
+export const secureContext = is('what tls.createSecureContext() returns', (value) => isObject(value) && isObject(value['context']));
 export const abortSignal = is('an AbortSignal', (value) => value instanceof AbortSignal);
 
 /** A number from `least` up. `Infinity` passes, as "no limit". */

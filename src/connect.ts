@@ -1,4 +1,5 @@
 import { Connection } from './connection.js';
+import { because, isMistake } from './errors.js';
 import type { ConnectArgument, ConnectOptions, OnLink } from './options.js';
 import { readSettings, type Settings } from './settings.js';
 
@@ -78,7 +79,10 @@ function settingsOf<In, Out>(args: readonly unknown[]): Settings<In, Out> {
   try {
     return readSettings(args);
   } catch (error) {
-    Error.captureStackTrace(error as Error, connect);
-    throw error;
+    // What is not ours, a getter or a Proxy has thrown.
+    const isOurs = isMistake(error) && error.message.startsWith('recon: ');
+    const mistake = isOurs ? error : new TypeError(`recon: the options cannot be read${because(error)}`, { cause: error });
+    Error.captureStackTrace(mistake, connect);
+    throw mistake;
   }
 }

@@ -4,7 +4,7 @@ import { encode } from './codec.js';
 import { Dialer } from './dial.js';
 import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';
-import { ConnectionEmitter, type ConnectionEvents, tell } from './events.js';
+import { ConnectionEmitter, type ConnectionEvents, heard, tell } from './events.js';
 import { Hold } from './hold.js';
 import { Inbox, type Outcome } from './inbox.js';
 import type { Link, LiveLink } from './link.js';
@@ -143,6 +143,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (this.#outcome) return;
     const error = outcome === 'clean' ? undefined : outcome.error;
     this.#outcome = outcome;
+    if (outcome !== 'clean') this.#counters.lastError = outcome.error as Reason;
     if (this.#onAbort) this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     this.#links.stop();
     this.#outbox.fail(error);
@@ -156,8 +157,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     const outcome = this.#outcome as Outcome;
     if (outcome !== 'clean') tell(this, 'error', outcome.error as Reason);
     tell(this, 'close');
-    // `close` is emitted on the next tick: a program that exits after `await conn.end()` must have heard it.
-    await new Promise<void>((resolve) => process.nextTick(resolve));
+    // A program that exits after `await conn.end()` must have heard `close`.
+    await heard();
     if (outcome !== 'clean') throw outcome.error;
   }
 
@@ -235,6 +236,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
       await this.closed;
       await flushed;
       await written;
+      await this.#hold.gone();
     };
     this.#ending = handled(ended());
     return this.#ending;
@@ -251,7 +253,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
 
   /**
    * Redials now, however young the link, and starts the backoff anew: cuts a wait short, or drops a link that the
-   * application knows to be stale. Fulfilled with the next link when it is up; rejects with `ERR_RECON_CLOSED` if the
+   * application knows to be stale. Fulfilled with the next link when it is up, after `reconnect`; rejects with `ERR_RECON_CLOSED` if the
    * connection ends before.
    *
    * @example
@@ -261,10 +263,13 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (this.#outcome || this.#outbox.done) {
       return rejected(new ReconError('ERR_RECON_CLOSED', 'the connection has ended: there is no next link'));
     }
-    const next = this.#wantedLink();
+    const next = this.#wantedLink().then(async (link) => {
+      await heard();
+      return link;
+    });
     this.#links.redial();
     this.#link?.destroy(new ReconError('ERR_RECON_DROPPED', 'reconnect() was called'));
-    return next;
+    return handled(next);
   }
 
   /** Reads message by message: `for await (const message of conn)`. See {@link Connection}. */

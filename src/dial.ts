@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import type { Endpoint } from './address.js';
 import { Arena } from './arena.js';
-import { anyText, callback, isObject, uint8Array, wrongType } from './check.js';
+import * as check from './check.js';
 import { explained } from './dial-errors.js';
 import { ReconError } from './errors.js';
 import type { Hold } from './hold.js';
@@ -49,13 +49,22 @@ const perAddress = (connectTimeout: number): number => Math.min(2_000, Math.ceil
 const FILLS_SLABS = !('deno' in process.versions);
 
 /** What Node checks only once it dials, or never. */
-const UNCHECKED = { checkServerIdentity: callback, lookup: callback, servername: anyText, session: uint8Array };
+const UNCHECKED = {
+  ALPNProtocols: check.protocols,
+  checkServerIdentity: check.callback,
+  lookup: check.callback,
+  pskCallback: check.callback,
+  secureContext: check.secureContext,
+  servername: check.anyText,
+  session: check.uint8Array,
+  timeout: check.milliseconds,
+};
 
 /** @internal Refuses TLS options that can never work. */
 export function checkTls(options: ConnectionOptions, name: string): void {
-  for (const [option, check] of Object.entries(UNCHECKED)) {
+  for (const [option, checkIt] of Object.entries(UNCHECKED)) {
     const value = options[option as keyof typeof UNCHECKED];
-    if (value !== undefined) check(value, `${name}.${option}`);
+    if (value !== undefined) checkIt(value, `${name}.${option}`);
   }
   try {
     createSecureContext(options);
@@ -124,7 +133,7 @@ export class Dialer {
     if (dial) {
       this.peer = 'a dialled stream';
       const socket = await within(context.signal, dial(context), destroyLate);
-      if (!isDuplex(socket)) throw wrongType('what dial returns', 'a Duplex stream, or a promise of one', socket);
+      if (!isDuplex(socket)) throw check.wrongType('what dial returns', 'a Duplex stream, or a promise of one', socket);
       return { socket, source: new StreamSource(socket, this.#arena), peer: this.peer };
     }
     const endpoint = endpoints[this.#turn++ % endpoints.length]!;
@@ -194,7 +203,7 @@ function awaited(socket: Duplex): string | undefined {
 }
 
 const isDuplex = (stream: unknown): stream is Duplex =>
-  isObject(stream) && ['on', 'read', 'write', 'end', 'destroy'].every((name) => typeof stream[name] === 'function');
+  check.isObject(stream) && ['on', 'read', 'write', 'end', 'destroy'].every((name) => typeof stream[name] === 'function');
 
 const describe = ({ port, host, path, tls }: Endpoint): string =>
   path === undefined ? `${tls ? 'tls' : 'tcp'}://${isIP(host!) === 6 ? `[${host}]` : host}:${port}` : `unix:${path}`;

@@ -95,6 +95,9 @@ export function tell<In, Out, Name extends EventName>(
   });
 }
 
+/** Fulfilled once all that was told so far has been heard. */
+export const heard = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
 /** Publishes an event on `recon:<name>` of `diagnostics_channel`, and with `NODE_DEBUG=recon` on stderr. */
 function publish(name: keyof typeof channels, connection: unknown, [argument]: readonly unknown[]): void {
   if (debug.enabled) debug('%s %s', name, brief(argument));

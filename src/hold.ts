@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { MAX_TIMER } from './deadline.js';
 
@@ -56,9 +57,9 @@ export class Hold {
 
   /** A socket is about to be used; it replaces the one before. */
   track(socket: Duplex): void {
-    this.#socket = socket as Holding;
+    this.#socket = socket.closed ? undefined : (socket as Holding);
     this.#follow();
-    if (this.#socket.connecting) this.#followAttempts(socket);
+    if (this.#socket?.connecting) this.#followAttempts(socket);
     // Not every stream can be asked later whether it is closed.
     socket.on('close', () => {
       if (this.#socket === socket) this.#socket = undefined;
@@ -89,6 +90,11 @@ export class Hold {
     }
     this.unref();
     this.#released = true;
-    this.#socket = undefined;
+  }
+
+  /** Fulfilled when the handle of a socket that is closed is gone, too: for a `net.Socket`, that is a turn later. */
+  async gone(): Promise<void> {
+    const socket = this.#socket;
+    if (socket instanceof Socket && socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   }
 }

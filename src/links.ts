@@ -127,7 +127,7 @@ export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> 
       return await this.#open(attempt, signal);
     } catch (error) {
       const failure = asError(error);
-      if (!signal.aborted) counters.lastError = failure instanceof AbortError ? failure.originalError : original(failure);
+      if (!signal.aborted) counters.lastError = original(failure);
       throw failure;
     }
   }

@@ -181,12 +181,9 @@ export function readSettings<In, Out>(args: readonly unknown[]): Settings<In, Ou
   const given = args.map((argument) => read<In, Out>(argument)).reduce(overlay, {});
   const { port, host, path, tls } = given;
   const base: Endpoint = overlay({}, { port, host, path, tls } as Endpoint);
+  const endpoints = given.endpoints && Array.from(given.endpoints, (entry, index) => readEndpoint(entry, index, base));
   return {
-    endpoints: given.dial
-      ? []
-      : given.endpoints
-        ? Array.from(given.endpoints, (entry, index) => readEndpoint(entry, index, base))
-        : [complete(base, 'connect()')],
+    endpoints: given.dial ? [] : (endpoints ?? [complete(base, 'connect()')]),
     dial: given.dial,
     noDelay: given.noDelay ?? true,
     keepAlive: given.keepAlive ?? true,

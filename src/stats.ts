@@ -22,8 +22,8 @@ export interface Stats {
    */
   readonly bytesDiscarded: number;
   /**
-   * Why the last attempt failed or the last link was lost; undefined if nothing has gone wrong yet. The plain goodbye of a
-   * peer, after a link that lasted, is nothing wrong.
+   * Why the last attempt failed or the last link was lost, and in the end the error that ended the connection; undefined if
+   * nothing has gone wrong yet. The plain goodbye of a peer, after a link that lasted, is nothing wrong.
    */
   readonly lastError: Reason | undefined;
 }

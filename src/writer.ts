@@ -111,19 +111,17 @@ export class Writer {
 
   /** The first slice is the one that the socket has: it stays until it is taken. */
   #writeSlice(): void {
-    // The link may have been lost while a confirmation waited: then nothing is watched any more.
-    if (this.#socket.destroyed) return;
     const slice = this.#slices.first;
     if (slice === undefined) {
       this.#stalled?.disarm();
       if (this.#onEnd) this.#finish();
       return;
     }
-    this.#stalled?.arm();
+    this.#watch();
     const onWritten = (error?: Error | null): void => {
       if (error) return this.#host.destroy(error);
       // Progress counts when it is made, however late it is confirmed.
-      if (!this.#socket.destroyed) this.#stalled?.arm();
+      this.#watch();
       this.#confirm((bytes) => {
         this.#slices.shift();
         this.#writeSlice();
@@ -132,6 +130,11 @@ export class Writer {
       }, slice.bytes.length);
     };
     this.#guard(() => this.#socket.write(slice.bytes, onWritten));
+  }
+
+  /** Of a destroyed socket nothing is watched: its write fails, which tells more; or its link is lost already. */
+  #watch(): void {
+    if (!this.#socket.destroyed) this.#stalled?.arm();
   }
 
   #finish(): void {

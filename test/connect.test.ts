@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { type Duplex, PassThrough } from 'node:stream';
-import { connect, lines, ReconError } from 'recon';
+import { connect, type ConnectOptions, lines, ReconError } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
 import { Peer } from './peer.js';
@@ -194,6 +194,21 @@ test('connectTimeout: an attempt that hangs in dial is given up, and what it bri
   const closed = once(socket, 'close');
   bring(socket);
   await closed;
+});
+
+test('options that throw when they are read are refused, whatever they throw', async () => {
+  for (const thrown of [new Error('never look at me'), new TypeError('nor at me'), 5]) {
+    const fail = (): never => {
+      throw thrown;
+    };
+    const getter = Object.defineProperty({}, 'port', { enumerable: true, get: fail });
+    for (const options of [getter, new Proxy({}, { ownKeys: fail }), { port: 1, retry: new Proxy({}, { get: fail }) }]) {
+      const error = await rejection(connect(options as ConnectOptions));
+      assert.instance(error, TypeError);
+      assert.match(error.message, 'recon: the options cannot be read');
+      assert.is(error.cause, thrown);
+    }
+  }
 });
 
 test('gives up with the last error itself', async () => {

@@ -179,6 +179,16 @@ test('destroy() is now: writes reject, the reader is done, what it had not read 
   assert.equal(told, ['connect', 'close']);
 });
 
+test('end() is fulfilled when the system has put the socket away', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port);
+  const { value: link } = await conn.links().next();
+  let isGone = false;
+  link!.socket.on('close', () => (isGone = true));
+  await conn.end();
+  assert.ok(isGone);
+});
+
 test('destroy(error): closed, the reader and the error event have that very error', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port);

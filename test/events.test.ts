@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, type Link } from 'recon';
 import * as assert from 'uvu/assert';
-import { next, quick, record } from './helpers.js';
+import { next, quick, record, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
@@ -41,6 +41,26 @@ test('events come in order, with their arguments and the state that they tell of
     ['reconnect', 2, 'open'],
   ]);
   assert.is((conn.stats.lastError as { code: string }).code, 'ECONNREFUSED');
+});
+
+test('reconnect has been heard when the promise of reconnect() is fulfilled', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const told: Link[] = [];
+  conn.on('reconnect', (link) => told.push(link));
+  const link = await conn.reconnect();
+  assert.equal(told, [link]);
+});
+
+test('stats.lastError is the error that ended the connection, whatever came before', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, quick);
+  await peer.stop();
+  await next(conn, 'retry');
+  const failure = new Error('enough');
+  conn.destroy(failure);
+  assert.is(conn.stats.lastError, failure);
+  assert.is(await rejection(conn.closed), failure);
 });
 
 test('once(conn, event) of node:events works, and rejects when the connection fails', async () => {

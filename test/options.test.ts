@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import * as assert from 'uvu/assert';
 import type { Endpoint } from '../src/address.js';
 import { bytes } from '../src/codec.js';
@@ -17,6 +18,9 @@ const tcp = (port: number, host = 'localhost', tls: Endpoint['tls'] = false): En
 const unix = (path: string, tls: Endpoint['tls'] = false): Endpoint => ({ path, tls });
 
 const onLink = (): void => {};
+const fail = (): never => {
+  throw new Error('never look at me');
+};
 const ca = 'a certificate';
 
 test('the defaults are those of the contract', () => {
@@ -248,6 +252,8 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[{ endpoints: [1, '65536'] }], 'endpoints[1]', "'65536'"],
   [[{ endpoints: [1, 'a:65536'] }], 'endpoints[1]', '65536'],
   [[{ endpoints: [1, 'http://a:1'] }], 'endpoints[1]', "'http://a:1'"],
+  [[{ dial: onLink, endpoints: [null] }], 'endpoints[0]', 'null'],
+  [[{ dial: onLink, endpoints: ['a'] }], 'endpoints[0]', 'a'],
   // Each option by itself.
   option('host', '', "''"),
   option('host', 42, '42'),
@@ -304,6 +310,12 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[4321, { heartbeat: { interval: 1, message: 42 } }], 'heartbeat.message', '42'],
   [[4321, { heartbeat: { interval: 1, message: 'a\nb' }, codec: lines() }], 'heartbeat.message', "'a\\nb'"],
   [[4321, { heartbeat: { interval: 1, message: 'PING', timeout: 1 } }], 'heartbeat.timeout', '1'],
+  [[4321, { tls: { ALPNProtocols: 5 } }], 'tls.ALPNProtocols', '5'],
+  [[4321, { tls: { ALPNProtocols: [5] } }], 'tls.ALPNProtocols', '5'],
+  [[4321, { tls: { pskCallback: 5 } }], 'tls.pskCallback', '5'],
+  [[4321, { tls: { secureContext: 5 } }], 'tls.secureContext', '5'],
+  [[4321, { tls: { timeout: 'x' } }], 'tls.timeout', "'x'"],
+  [[{ port: { [inspect.custom]: fail } }], 'port', 'what throws'],
 ];
 
 for (const [args, name, shown] of WRONG) {

@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { Deadline } from '../src/deadline.js';
+import { deferred } from '../src/promises.js';
 import { Writer } from '../src/writer.js';
 import { suite } from './suite.js';
 
@@ -23,6 +24,18 @@ test('a link that is lost before it hears that the system took its bytes is watc
   await turn();
   assert.is(taken, 5, 'it heard of it');
   assert.not(isArmed);
+});
+
+test('a stream that goes without a word fails the next write, with a deadline as without one', async () => {
+  for (const deadline of [undefined, new Deadline(10_000, () => assert.unreachable())]) {
+    const socket = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback(), emitClose: false });
+    const lost = deferred<unknown>();
+    const never = (): void => assert.unreachable();
+    const writer = new Writer(socket, { onTaken: never, destroy: lost.resolve, onThrown: never }, { isNetSocket: false, stalled: deadline });
+    socket.destroy();
+    writer.write([{ data: 'hello', length: 5 }], never);
+    assert.is(((await lost.promise) as { code: string }).code, 'ERR_STREAM_DESTROYED');
+  }
 });
 
 test.run();
