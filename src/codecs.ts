@@ -129,7 +129,7 @@ function* splitBounded(text: Buffer, maxLength: number): Generator<string> {
   for (let start = 0; start <= text.length; ) {
     const found = text.indexOf(LF, start);
     const end = found === -1 ? text.length : found;
-    const trimmed = end > start && text[end - 1] === CR ? end - 1 : end;
+    const trimmed = text[end - 1] === CR ? end - 1 : end;
     if (trimmed - start > maxLength) throw tooLong(maxLength);
     yield text.toString('utf8', start, trimmed);
     start = end + 1;

@@ -147,7 +147,6 @@ export class Reader<T> implements AsyncIterableIterator<T, undefined> {
   }
 
   #finish(): void {
-    if (this.#done) return;
     this.#done = true;
     this.#run = undefined;
     if (this.#release()) this.#source.onLeave?.();

@@ -202,8 +202,7 @@ export class Section<In, L> implements Lock {
     last.bytes += bytes;
     const before = last.messages.at(-1);
     const [chunk] = messages;
-    const unread = last.read < last.messages.length;
-    if (this.#inbox.options.raw && unread && Buffer.isBuffer(before) && Buffer.isBuffer(chunk) && follows(before, chunk)) {
+    if (this.#inbox.options.raw && Buffer.isBuffer(before) && Buffer.isBuffer(chunk) && follows(before, chunk)) {
       last.messages[last.messages.length - 1] = Buffer.from(before.buffer, before.byteOffset, before.length + chunk.length) as In;
     } else for (const message of messages) last.messages.push(message);
     return true;
