@@ -37,6 +37,8 @@ export const protocols = is('a list of names, or bytes', (value) =>
   Array.isArray(value) ? value.every((name) => typeof name === 'string' || ArrayBuffer.isView(name)) : ArrayBuffer.isView(value),
 );
 export const secureContext = is('what tls.createSecureContext() returns', (value) => isObject(value) && isObject(value['context']));
+/** For what has another place. */
+export const absent = (instead: string): Check => is(`undefined (use ${instead})`, () => false);
 export const abortSignal = is('an AbortSignal', (value) => value instanceof AbortSignal);
 
 /** A number from `least` up. `Infinity` passes, as "no limit". */

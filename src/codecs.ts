@@ -110,7 +110,7 @@ export function lines(options: MaxLength = {}): Codec<string, string> {
     encode(message) {
       if (typeof message !== 'string') throw wrongType('a line', 'a string', message);
       if (message.includes('\n') || message.endsWith('\r')) {
-        throw codecError('a line cannot have a line break in it: the peer would read two, and lines() adds its own');
+        throw codecError('a line cannot have a line break in it, nor a \\r at its end: the peer would read another one, and lines() adds its own');
       }
       return `${message}\n`;
     },

@@ -194,16 +194,12 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    */
   write(message: Out, options?: WriteOptions): Promise<void> {
     try {
-      return this.#push(message, options);
+      if (options !== undefined) check.shape(options, 'write options', { signal: check.abortSignal });
+      return this.#outbox.push(encode(this.#settings.codec, message), options?.signal);
     } catch (error) {
       this.#refusals ??= new Refusals(() => this.#outbox.refusedLate());
       return this.#refusals.refuse(error);
     }
-  }
-
-  #push(message: Out, options?: WriteOptions): Promise<void> {
-    if (options !== undefined) check.shape(options, 'write options', { signal: check.abortSignal });
-    return this.#outbox.push(encode(this.#settings.codec, message), options?.signal);
   }
 
   /**
@@ -213,7 +209,8 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
    * called after the end, it resolves.
    *
    * Rejects with the error that the connection fails with meanwhile, with `ERR_RECON_CLOSED` if `destroy()` leaves something
-   * unflushed, or with the error of writing `message`: if that is refused, the connection stays open.
+   * unflushed, or with the error of writing `message`: if the codec refuses that, the connection stays open. A full buffer
+   * doesn't refuse it.
    *
    * @example
    * await conn.end('QUIT\r\n');
@@ -223,7 +220,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (message === undefined && this.#outcome) return this.closed.catch(() => {});
     let written: Promise<void> | undefined;
     try {
-      if (message !== undefined) written = this.#push(message);
+      if (message !== undefined) written = this.#outbox.pushLast(encode(this.#settings.codec, message));
     } catch (error) {
       return rejected(error);
     }
@@ -305,7 +302,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
    * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
-   * `ERR_RECON_CODEC`. It always returns the same stream.
+   * `ERR_RECON_CODEC`. While the buffer is full, its writes wait. It always returns the same stream.
    *
    * @example
    * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });
@@ -323,7 +320,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return this.#counters.links === 0 ? 'opening' : 'reopening';
   }
 
-  /** Bytes written that wait or are not confirmed yet: true right after each `write()`, and never above `maxBufferedAmount`. */
+  /** Bytes written that wait or are not confirmed yet: true right after each `write()`. Only the message of `end()` may take it above `maxBufferedAmount`. */
   get bufferedAmount(): number {
     return this.#outbox.size;
   }

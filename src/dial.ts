@@ -57,6 +57,7 @@ const UNCHECKED = {
   secureContext: check.secureContext,
   servername: check.anyText,
   session: check.uint8Array,
+  socket: check.absent('dial: () => tls.connect({ socket, … })'),
   timeout: check.milliseconds,
 };
 

@@ -4,6 +4,8 @@ import { ReconError } from './errors.js';
 /** What a stream needs of a connection. */
 export interface Streamable<In, Out> extends AsyncIterable<In> {
   readonly closed: Promise<void>;
+  readonly bufferedAmount: number;
+  once(event: 'drain', listener: () => void): unknown;
   write(message: Out): Promise<void>;
   end(): Promise<void>;
   destroy(error?: unknown): unknown;
@@ -19,6 +21,7 @@ export interface StreamOptions {
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
 export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode, unread }: StreamOptions): Duplex {
   const reader = connection[Symbol.asyncIterator]();
+  const drained = (): Promise<void> => new Promise((resolve) => connection.once('drain', resolve));
 
   const stream = new Duplex({
     objectMode,
@@ -34,7 +37,15 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
       );
     },
     write(message: Out, _encoding, callback) {
-      connection.write(message).then(() => callback(), callback);
+      // Others fill the buffer, too, and a stream waits for room. What finds none in an empty buffer never will.
+      const write = (): Promise<void> => {
+        const isEmpty = connection.bufferedAmount === 0;
+        return connection.write(message).catch((error: ReconError) => {
+          if (error.code !== 'ERR_RECON_BUFFER_FULL' || isEmpty) throw error;
+          return connection.bufferedAmount === 0 ? write() : drained().then(write);
+        });
+      };
+      write().then(() => callback(), callback);
     },
     final(callback) {
       connection.end().then(() => callback(), callback);

@@ -108,7 +108,7 @@ export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> 
       // Not p-retry's own result: aborted just as the link has come, p-retry throws, and nobody would close the link.
       await pRetry(attempt, outage.retryOptions(signal, this.#hooks));
     } catch (error) {
-      if (!signal.aborted) throw original(error);
+      if (!signal.aborted) throw original(asError(error));
     } finally {
       outage.elapsed += performance.now() - started;
     }

@@ -99,9 +99,9 @@ export class Outbox {
    * chunk can't be queued at all.
    */
   push(chunk: string | Uint8Array, signal?: AbortSignal): Promise<void> {
-    if (this.#refusal) throw new ReconError('ERR_RECON_CLOSED', this.#refusal.message, this.#refusal.cause);
+    this.#checkOpen();
     signal?.throwIfAborted();
-    const length = typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength;
+    const length = byteLength(chunk);
     const { maxBufferedAmount } = this.#options;
     const overhead = this.#count * OVERHEAD;
     if (this.#size + length > maxBufferedAmount || overhead > maxBufferedAmount + MARGIN) {
@@ -109,7 +109,20 @@ export class Outbox {
       this.#backlog ||= this.#size > 0;
       throw this.#full(length);
     }
+    return this.#queue(chunk, length, signal);
+  }
 
+  /** Queues the last chunk before `close()`. It is never refused for want of room: nobody would come back with it. */
+  pushLast(chunk: string | Uint8Array): Promise<void> {
+    this.#checkOpen();
+    return this.#queue(chunk, byteLength(chunk));
+  }
+
+  #checkOpen(): void {
+    if (this.#refusal) throw new ReconError('ERR_RECON_CLOSED', this.#refusal.message, this.#refusal.cause);
+  }
+
+  #queue(chunk: string | Uint8Array, length: number, signal?: AbortSignal): Promise<void> {
     const batch = this.#place(chunk, length, signal);
     this.#size += length;
     if (!this.#sink?.open) this.#backlog = true;
@@ -316,3 +329,5 @@ export class Outbox {
     return error;
   }
 }
+
+const byteLength = (chunk: string | Uint8Array): number => (typeof chunk === 'string' ? Buffer.byteLength(chunk) : chunk.byteLength);

@@ -45,7 +45,10 @@ const ENDPOINT: Readonly<Record<keyof Endpoint, check.Check>> = {
 };
 
 const RETRY: Readonly<Record<keyof RetryOptions, check.Check>> = {
-  retries: check.atLeast(0, 'retries'),
+  retries: (value, name) => {
+    check.atLeast(0, 'retries')(value, name);
+    if (value !== Infinity && !Number.isInteger(value)) throw check.outOfRange(name, 'an integer, or Infinity', value);
+  },
   factor: (value, name) => {
     check.atLeast(0, 'times')(value, name);
     if (value === Infinity) throw check.outOfRange(name, 'a finite number', value);

@@ -179,6 +179,20 @@ test('destroy() is now: writes reject, the reader is done, what it had not read 
   assert.equal(told, ['connect', 'close']);
 });
 
+test('end(message) is not refused by a full buffer: it flushes what waits, and the message last', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
+  await peer.stop();
+  await eventually(() => conn.readyState === 'reopening');
+  const written = conn.write('0123456789');
+  const ended = conn.end('bye');
+  assert.is(conn.bufferedAmount, 13);
+  await peer.start();
+  await written;
+  await ended;
+  await peer.links.at(-1)!.until('0123456789bye');
+});
+
 test('end() is fulfilled when the system has put the socket away', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port);

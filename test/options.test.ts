@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { inspect } from 'node:util';
 import * as assert from 'uvu/assert';
 import type { Endpoint } from '../src/address.js';
@@ -279,6 +280,7 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[4321, { retry: { retries: -1 } }], 'retry.retries', '-1'],
   [[4321, { retry: { retries: NaN } }], 'retry.retries', 'NaN'],
   [[4321, { retry: { retries: '5' } }], 'retry.retries', "'5'"],
+  [[4321, { retry: { retries: 1.5 } }], 'retry.retries', '1.5'],
   [[4321, { retry: { factor: null } }], 'retry.factor', 'null'],
   [[4321, { retry: { factor: Infinity } }], 'retry.factor', 'Infinity'],
   [[4321, { retry: { minTimeout: -1 } }], 'retry.minTimeout', '-1'],
@@ -315,6 +317,7 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[4321, { tls: { pskCallback: 5 } }], 'tls.pskCallback', '5'],
   [[4321, { tls: { secureContext: 5 } }], 'tls.secureContext', '5'],
   [[4321, { tls: { timeout: 'x' } }], 'tls.timeout', "'x'"],
+  [[4321, { tls: { socket: new PassThrough() } }], 'tls.socket', 'PassThrough'],
   [[{ port: { [inspect.custom]: fail } }], 'port', 'what throws'],
 ];
 

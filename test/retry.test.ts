@@ -97,6 +97,15 @@ test('an AbortError thrown in onLink, or a programming error, ends it at once wi
   assert.is(peer.links.length, throws.length);
 });
 
+test('what a hook throws ends it as an Error, be it none', async () => {
+  const port = await Peer.freePort();
+  for (const hook of ['onFailedAttempt', 'shouldRetry', 'shouldConsumeRetry']) {
+    const error = await rejection(connect(port, '127.0.0.1', { retry: { [hook]: () => Promise.reject(null) } }));
+    assert.instance(error, Error);
+    assert.is(error.cause, null);
+  }
+});
+
 test('an AbortError on a later link: closed and stats.lastError have the same error', async () => {
   await using peer = await Peer.start();
   const revoked = new Error('the token was revoked');

@@ -42,6 +42,32 @@ test('a pipeline that only writes ends when all is flushed and both have said go
   await conn.closed;
 });
 
+test('its writes wait while others fill the buffer, however often', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
+  const stream = conn.stream();
+  for (let round = 0; round < 40; round++) {
+    await peer.stop();
+    await eventually(() => conn.readyState === 'reopening');
+    const first = conn.write('0123456789');
+    const second = new Promise<unknown>((resolve) => stream.write(`more ${round}`, resolve));
+    assert.ok(await isPending(second));
+    await peer.start();
+    await first;
+    assert.not((await second) instanceof Error);
+    await peer.links.at(-1)!.until(`0123456789more ${round}`);
+  }
+});
+
+test('a chunk for which the buffer is too small, even when it is empty, fails it', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { maxBufferedAmount: 10 });
+  const failed = next(conn.stream() as never, 'error');
+  conn.stream().write('01234567890');
+  assert.is(((await failed) as { code: string }).code, 'ERR_RECON_BUFFER_FULL');
+  assert.is((await rejection(conn.closed)).message, (conn.stats.lastError as Error).message);
+});
+
 test('goes on across links', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, quick);

@@ -134,7 +134,8 @@ export class Life {
     // Too long to join what was written before, of which its promise would not tell.
     const message = a % 2 === 1 && this.#world instanceof Whole ? '.'.repeat(5_000) : undefined;
     const bytes = message && this.#encoded(message);
-    const refusal = bytes && out.refusal(bytes.length);
+    // A full buffer doesn't refuse it.
+    const refusal = message && out.isClosed ? 'ERR_RECON_CLOSED' : undefined;
     const promise = this.#world.end(message);
     const farewell = bytes && !refusal ? out.write(bytes, undefined, this.#model.phase === 'up') : undefined;
     const model = refusal ? { settled: refusal } : this.#model.end(farewell);
