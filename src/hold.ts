@@ -1,6 +1,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+// Imported, lest a test's fake timers be asked to clear a real one.
+import { clearInterval, setInterval } from 'node:timers';
 import { MAX_TIMER } from './deadline.js';
 
 /** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */

@@ -28,7 +28,8 @@ export class Intake<In, L> {
   /** Bytes of a message that was begun and not finished. */
   get pending(): number {
     try {
-      return this.#decoder.pending?.() ?? 0;
+      const pending = this.#decoder.pending?.();
+      return Number.isSafeInteger(pending) ? pending! : 0;
     } catch {
       return 0;
     }

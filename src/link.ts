@@ -1,14 +1,15 @@
 import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
-import { type Codec, decoderOf, encode } from './codec.js';
+import { type Codec, type Decoder, encode } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
 import type { Part, Sink } from './outbox.js';
-import { type Deferred, deferred, handled, rejected } from './promises.js';
+import { type Deferred, deferred, handled } from './promises.js';
 import type { Reader } from './reader.js';
+import { Refusals } from './refusals.js';
 import type { Feed, Section } from './section.js';
 import { isNotBytes, type Receiver } from './source.js';
 import type { Counters } from './stats.js';
@@ -103,6 +104,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   readonly #writer: Writer;
   /** Calls of `write()` that the system has not taken yet; made on first use. */
   #writes: Set<Deferred<void>> | undefined;
+  #refusals: Refusals | undefined;
   readonly #idle: Deadline | undefined;
   readonly #stalled: Deadline | undefined;
   /** How long the peer's FIN is waited for; made by `end()`. */
@@ -115,15 +117,14 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
   #upAt = Infinity;
   #lostAt = Infinity;
 
-  constructor({ socket, source, isNetSocket, peer }: Dialled, context: LinkContext<In, Out>) {
-    const { settings, inbox, counters } = context;
+  constructor({ socket, source, isNetSocket, peer }: Dialled, decoder: Decoder<In>, context: LinkContext<In, Out>) {
+    const { inbox, counters } = context;
     this.number = counters.links + 1;
     this.socket = socket as Socket;
     this.peer = peer;
     this.lost = new Promise((resolve) => (this.#lose = resolve));
     this.#context = context;
     this.#source = source;
-    const decoder = decoderOf(settings.codec);
     this.#section = inbox.open(this);
     this.#intake = new Intake(decoder, this.#section, (error) => this.#refuse(error));
     this.#section.feed = this;
@@ -182,11 +183,12 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     let data: string | Uint8Array;
     try {
       data = encode(this.#context.settings.codec, message);
+      if (!this.open) throw this.#lostError('write');
+      if (this.#goodbye) throw new ReconError('ERR_RECON_CLOSED', `cannot write: the connection is ending, and has said goodbye on ${this}`);
     } catch (error) {
-      return rejected(error);
+      this.#refusals ??= new Refusals();
+      return this.#refusals.refuse(error);
     }
-    if (!this.open) return rejected(this.#lostError('write'));
-    if (this.#goodbye) return rejected(new ReconError('ERR_RECON_CLOSED', `cannot write: the connection is ending, and has said goodbye on ${this}`));
     const write = deferred();
     this.#writes ??= new Set();
     this.#writes.add(write);

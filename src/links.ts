@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import pRetry, { AbortError } from 'p-retry';
+import { decoderOf } from './codec.js';
 import { Deadline } from './deadline.js';
 import type { Dialled, Dialer } from './dial.js';
 import { isCertificateError } from './dial-errors.js';
@@ -150,9 +151,10 @@ export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> 
     let link: LiveLink<In, Out> | undefined;
     try {
       dialled = await this.#dialer.dial({ attempt, signal });
-      // It may have been aborted in the microtasks since the dial.
+      const decoder = decoderOf(this.#context.settings.codec);
+      // It may have been aborted in the microtasks since the dial, or by the codec.
       signal.throwIfAborted();
-      const opened = new LiveLink(dialled, this.#context);
+      const opened = new LiveLink(dialled, decoder, this.#context);
       link = opened;
       await this.#runOnLink(opened, controller);
       signal.throwIfAborted();

@@ -81,6 +81,7 @@ export class Outage {
         const { error, retriesConsumed } = context;
         if (isFatal(error)) return false;
         if (shouldRetry && !(await within(signal, shouldRetry(overall(context))))) return false;
+        signal.throwIfAborted();
         onRetry({ attempt: this.attempts, error: original(error), delay: consumes ? delay(retriesConsumed) : 0 });
         return true;
       },

@@ -12,10 +12,10 @@ const YIELD_EVERY = 32;
  */
 export class Refusals {
   /** Called when a full buffer was reported a turn late. */
-  readonly #onLate: () => void;
+  readonly #onLate: (() => void) | undefined;
   #count = 0;
 
-  constructor(onLate: () => void) {
+  constructor(onLate?: () => void) {
     this.#onLate = onLate;
   }
 
@@ -24,7 +24,7 @@ export class Refusals {
     this.#count += 1;
     if (this.#count % YIELD_EVERY !== 0) return rejected(error);
     const told = turn().then(() => {
-      if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#onLate();
+      if (error instanceof ReconError && error.code === 'ERR_RECON_BUFFER_FULL') this.#onLate?.();
       throw error;
     });
     return handled(told);

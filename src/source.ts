@@ -66,14 +66,23 @@ export class StreamSource implements Source {
   }
 
   resume(): void {
-    this.#stream.resume();
+    try {
+      this.#stream.resume();
+    } catch (error) {
+      tryDestroy(this.#stream, error as Error);
+    }
   }
 
   /** A destroyed stream emits no more of what it has buffered, but still gives it to who asks; and makes no more. */
   drain(): void {
-    this.#stream.off('data', this.#onData);
-    if (!tryDestroy(this.#stream)) return;
-    for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
+    try {
+      this.#stream.off('data', this.#onData);
+      this.#stream.destroy();
+      for (let chunk: unknown = this.#stream.read(); chunk !== null; chunk = this.#stream.read()) this.#pass(chunk);
+    } catch {
+      // It is of somebody else's making, and lost in any case.
+      tryDestroy(this.#stream);
+    }
   }
 
   #pass(chunk: unknown): boolean {

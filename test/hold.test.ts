@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { Duplex } from 'node:stream';
+import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { Hold } from '../src/hold.js';
@@ -33,6 +34,16 @@ test('keeps the process running from the first to the last, by one timer', async
   await one.release(0);
   assert.is(await timers(), before + 1);
   await other.release(0);
+  assert.is(await timers(), before);
+});
+
+test("its timer is a real one, also while a test's timers are fake", async () => {
+  const before = await timers();
+  const hold = new Hold();
+  mock.timers.enable({ apis: ['setInterval'] });
+  const released = hold.release(0);
+  mock.timers.reset();
+  await released;
   assert.is(await timers(), before);
 });
 

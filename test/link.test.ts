@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import net from 'node:net';
 import { Duplex } from 'node:stream';
-import { type Codec, connect, type Drop, type Link, lines } from 'recon';
+import { setImmediate as turn } from 'node:timers/promises';
+import { type Codec, connect, type Connection, type Decoder, type Drop, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, next, quick, readText, rejection } from './helpers.js';
-import { Peer } from './peer.js';
+import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
 const test = suite('link');
@@ -120,5 +123,68 @@ test('a decoder whose pending() throws costs no message: nothing is counted as u
   link.end();
   assert.is((await dropped).discarded, 0);
 });
+
+test('a decoder whose pending() is no number of bytes costs no bound, and no end', async () => {
+  for (const pending of [() => 5n, () => NaN, () => '5', () => Promise.resolve(5)] as never[]) {
+    await using peer = await Peer.start();
+    const decoder = (): Decoder<string> => Object.assign((chunk: Buffer) => [chunk.toString()], { pending });
+    const conn = await connect(peer.port, { codec: { decoder, encode: String }, highWaterMark: 1_000 });
+    const link = await peer.nextLink();
+    void link.send('x'.repeat(1_000_000));
+    await eventually(() => conn.stats.bytesRead >= 1_000);
+    await turn();
+    assert.ok(conn.stats.bytesRead < 1_000_000, 'it was paused');
+    conn.destroy();
+    await conn.closed;
+  }
+});
+
+test('a codec that ends the connection as its decoder is made leaves nothing to be read', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
+  const failure = new Error('enough');
+  let made = 0;
+  // What was sent is here before the decoder is made.
+  const dial = async (): Promise<net.Socket> => {
+    const socket = net.connect(peer.port, '127.0.0.1');
+    await once(socket, 'readable');
+    return socket;
+  };
+  const decoder = (): Decoder<string> => {
+    if (++made === 2) conn.destroy(failure);
+    return (chunk) => [chunk.toString()];
+  };
+  const conn: Connection<string, string> = await connect({ ...quick, dial, codec: { decoder, encode: String } });
+  (await peer.nextLink()).end();
+  assert.is(await rejection(conn.closed), failure);
+  assert.is(await rejection(readText(conn, () => false)), failure);
+});
+
+test('a loop of refused link.write() lets the event loop turn', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, quick);
+  const { value: link } = await conn.links().next();
+  await conn.reconnect();
+  let turned = false;
+  setImmediate(() => (turned = true));
+  while (!turned) assert.is(await codeOf(link!.write('x')), 'ERR_RECON_DROPPED');
+  await conn.end();
+});
+
+for (const method of ['resume', 'off'] as const) {
+  test(`a stream of somebody else’s making whose ${method}() throws can be ended, and lost`, async () => {
+    for (const how of ['destroy', 'end', 'be lost']) {
+      const stream = new Duplex({ read() {}, write: (_chunk, _encoding, callback) => callback() });
+      const conn = await connect({ dial: () => stream, highWaterMark: 1, retry: { retries: 0 }, closeTimeout: 10 });
+      stream.push('much more than the mark');
+      await eventually(() => conn.stats.bytesRead > 0);
+      Object.assign(stream, { [method]: () => { throw new Error(`${method}() throws`); } });
+      const closed = conn.closed.catch(() => {});
+      if (how === 'destroy') conn.destroy();
+      else if (how === 'end') void conn.end();
+      else stream.destroy();
+      await closed;
+    }
+  });
+}
 
 test.run();
