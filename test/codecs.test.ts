@@ -122,6 +122,14 @@ test('text(): a text comes back the same, wherever its bytes are split, with no 
   }
 });
 
+test('text(): the first and the last characters of each length come whole, with no empty piece beside them', () => {
+  for (const character of ['\0', '\x7f', '\x80', '\u07ff', '\u0800', '\ud7ff', '\ue000', '\uffff', '\u{10000}', '\u{10ffff}']) {
+    for (const chunks of everySplit(Buffer.from(character))) {
+      assert.equal(read(text(), chunks), { messages: [character], error: undefined, pending: 0 }, inspect(character));
+    }
+  }
+});
+
 test('text(): pending() is the bytes of the character begun and not finished', () => {
   for (const [bytes, pending] of [['61', 0], ['61c3', 1], ['e282', 2], ['f09f98', 3], ['f09f9880', 0]] as const) {
     assert.is(read(text(), [Buffer.from(bytes, 'hex')]).pending, pending, bytes);
@@ -262,6 +270,17 @@ test('whatever a decoder throws is ERR_RECON_CODEC, after the messages before it
   assert.equal(messages, ['good']);
   assert.ok(isCodecError(error));
   assert.is(error!.cause, cause);
+});
+
+test('a decoder may use its array again', () => {
+  const again: string[] = [];
+  const decoder = (chunk: Buffer): string[] => {
+    again.length = 0;
+    again.push(chunk.toString());
+    return again;
+  };
+  const [first, second] = ['one', 'two'].map((word) => decode(decoder, Buffer.from(word)).messages);
+  assert.equal([first, second], [['one'], ['two']]);
 });
 
 test('random and hostile bytes are messages or ERR_RECON_CODEC, and no more than maxLength is kept', () => {

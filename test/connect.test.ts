@@ -196,6 +196,18 @@ test('connectTimeout: an attempt that hangs in dial is given up, and what it bri
   await closed;
 });
 
+test('a stream that comes too late, and fails when it is destroyed, does no harm', async () => {
+  let bring: (stream: Duplex) => void = () => {};
+  const late = new Promise<Duplex>((resolve) => (bring = resolve));
+  assert.is(await codeOf(connect({ dial: () => late, connectTimeout: 20, retry: { retries: 0 } })), 'ERR_RECON_TIMEOUT');
+  const stream = new PassThrough({ destroy: (_error, callback) => callback(new Error('not so late')) });
+  // Not `once()` of node:events, which would hear the error.
+  const closed = new Promise<void>((resolve) => stream.on('close', resolve));
+  bring(stream);
+  await closed;
+  assert.is(stream.errored?.message, 'not so late');
+});
+
 test('options that throw when they are read are refused, whatever they throw', async () => {
   for (const thrown of [new Error('never look at me'), new TypeError('nor at me'), 5]) {
     const fail = (): never => {

@@ -64,6 +64,14 @@ test('an error with parts that are no list of errors comes through as it is', as
   assert.is(await rejection(connect({ host: 'x.test', port: 1, tls: { lookup }, retry: { retries: 0 } })), error);
 });
 
+test('an error that already names what it was about comes through as it is', async () => {
+  const message = 'getaddrinfo ENOTFOUND x.test';
+  const unknown = Object.assign(new Error(message), { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'x.test' });
+  const lookup = ((_name: string, _options: object, callback: (error: Error) => void): void => callback(unknown)) as never;
+  assert.is(await rejection(connect({ host: 'x.test', port: 1, tls: { lookup }, retry: { retries: 0 } })), unknown);
+  assert.is(unknown.message, message);
+});
+
 test('with little time, the first address of a name does not take all of it', async () => {
   const authority = new Authority();
   await using peer = await TlsPeer.start({ ...authority.issue(), echo: true });
@@ -73,6 +81,32 @@ test('with little time, the first address of a name does not take all of it', as
   const tls = { ca: authority.cert, servername: 'localhost', lookup };
   await using conn = await connect({ port: peer.port, host: 'x.test', tls, connectTimeout: 1_900 });
   assert.is(conn.stats.attempts, 1);
+});
+
+/** Brings a stream that nothing more will happen to. */
+async function after(event: string, stream: Duplex): Promise<Duplex> {
+  const happened = new Promise<void>((resolve) => stream.once(event, resolve));
+  stream.on('error', () => {}).resume();
+  await happened;
+  return stream;
+}
+
+test('a stream that broke before dial brings it fails the attempt with what it broke with', async () => {
+  const failure = new Error('the cable is cut');
+  const dial = (): Promise<Duplex> => after('close', new Duplex({ read() {} }).destroy(failure));
+  assert.is(await rejection(connect({ dial, retry: { retries: 0 } })), failure);
+});
+
+test('a stream that has ended before dial brings it is a failed attempt, though it can still be written to', async () => {
+  let dials = 0;
+  const dial = (): Duplex | Promise<Duplex> => {
+    const stream = new Duplex({ autoDestroy: false, read() {}, write: (_chunk, _encoding, callback) => callback() });
+    if (++dials > 1) return stream;
+    stream.push(null);
+    return after('end', stream);
+  };
+  await using conn = await connect({ ...quick, closeTimeout: 1, dial });
+  assert.is(conn.stats.attempts, 2);
 });
 
 const enough = new Error('enough');

@@ -1,10 +1,19 @@
 import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
 import { connect } from 'recon';
 import * as assert from 'uvu/assert';
+import { next, quick } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
 const test = suite('duplex');
+
+/** What the end of a stream tells, in order. */
+function recordEnd(stream: Duplex): string[] {
+  const told: string[] = [];
+  for (const name of ['finish', 'end', 'error', 'close']) stream.on(name, () => told.push(name));
+  return told;
+}
 
 test('a stream that is only read ends, and closes, when somebody else ends the connection', async () => {
   await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
@@ -29,6 +38,31 @@ test('it does so also when it is read only after the connection has ended', asyn
   const closed = once(stream, 'close');
   assert.is(String(Buffer.concat(await stream.toArray())), 'hello');
   await closed;
+});
+
+test('a stream that is only written to finishes before it closes', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port);
+  const stream = conn.stream();
+  const told = recordEnd(stream);
+  stream.end('bye');
+  await eventually(() => told.includes('close'));
+  assert.equal(told, ['finish', 'close']);
+});
+
+test('a stream whose end() cannot be kept fails, and does not finish', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, quick);
+  const stream = conn.stream();
+  const told = recordEnd(stream);
+  await peer.stop();
+  await next(conn, 'drop');
+  void conn.write('never flushed');
+  stream.end();
+  await eventually(() => conn.readyState === 'closing');
+  conn.destroy();
+  await eventually(() => told.includes('close'));
+  assert.equal(told, ['error', 'close']);
 });
 
 test.run();

@@ -98,6 +98,16 @@ test('end() waits no longer than closeTimeout for a peer that says nothing', asy
   assert.ok(performance.now() - started < 4_000);
 });
 
+test('end() waits no longer than closeTimeout, also where a link.write() is never taken', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.pause() });
+  let written: Promise<void> | undefined;
+  const conn = await connect(peer.port, { closeTimeout: 20 }, (link) => {
+    written = link.write(Buffer.alloc(16 * 1024 * 1024));
+  });
+  await conn.end();
+  assert.is(await codeOf(written!), 'ERR_RECON_DROPPED');
+});
+
 test('end() while down with nothing queued is immediate, and never dials again', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, { retry: { minTimeout: 60_000 } });
@@ -218,6 +228,15 @@ test('destroy(error): closed, the reader and the error event have that very erro
   assert.is(((await heard) as { reason: unknown }).reason, failure);
   await eventually(() => told.includes('close'));
   assert.equal(told, ['connect', 'drop', 'error', 'close']);
+});
+
+test('destroy(null) is destroy() without an error', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port);
+  const told = record(conn);
+  conn.destroy(null);
+  assert.is(await conn.closed.then(() => 'resolved', () => 'rejected'), 'resolved');
+  assert.equal(told, ['connect', 'close']);
 });
 
 test('await using ends it', async () => {

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { connect, type Link } from 'recon';
+import { connect, type Drop, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { next, quick, record, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -52,6 +52,32 @@ test('reconnect has been heard when the promise of reconnect() is fulfilled', as
   assert.equal(told, [link]);
 });
 
+test('drain comes after the reconnect that let the backlog go', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const told = record(conn);
+  // An empty write is flushed the moment that the link is up.
+  conn.once('drop', () => void conn.write(''));
+  (await peer.nextLink()).end();
+  await next(conn, 'drain');
+  assert.equal(told, ['connect', 'drop', 'reconnect', 'drain']);
+});
+
+test('stats.lastError is why a link that lasted was lost, and outlives a plain goodbye', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, quick);
+  const [lost, back] = [next<Drop>(conn, 'drop'), next(conn, 'reconnect')];
+  (await peer.nextLink()).reset();
+  const { reason } = await lost;
+  assert.is(reason?.code, 'ECONNRESET');
+  assert.is(conn.stats.lastError, reason);
+  await back;
+  const left = next<Drop>(conn, 'drop');
+  (await peer.nextLink()).end();
+  assert.is((await left).reason, undefined);
+  assert.is(conn.stats.lastError, reason);
+});
+
 test('stats.lastError is the error that ended the connection, whatever came before', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, quick);
@@ -90,23 +116,26 @@ test('an error is emitted only to those who listen', async () => {
 test('the life of a connection is published on diagnostics_channel', async () => {
   const told: string[] = [];
   const names = ['connect', 'drop', 'reconnect', 'close'] as const;
-  const listeners = names.map((name) => [`recon:${name}`, () => told.push(name)] as const);
+  const details: Record<string, unknown> = {};
+  const hear = (name: string) => (message: unknown): void => {
+    told.push(name);
+    details[name] = message;
+  };
+  const listeners = names.map((name) => [`recon:${name}`, hear(name)] as const);
   for (const [name, listener] of listeners) subscribe(name, listener);
-  const details: unknown[] = [];
-  const onDrop = (message: unknown): void => void details.push(message);
-  subscribe('recon:drop', onDrop);
   {
     await using peer = await Peer.start();
     await using conn = await connect(peer.port, quick);
     (await peer.nextLink()).end();
     await next(conn, 'reconnect');
-    const { connection, link } = details[0] as { connection: unknown; link: { number: number } };
-    assert.is(connection, conn);
-    assert.is(link.number, 1);
+    for (const [name, number] of [['connect', 1], ['drop', 1], ['reconnect', 2]] as const) {
+      const { connection, link } = details[name] as { connection: unknown; link?: Link };
+      assert.is(connection, conn, name);
+      assert.is(link?.number, number, name);
+    }
   }
   await eventually(() => told.includes('close'));
   for (const [name, listener] of listeners) unsubscribe(name, listener);
-  unsubscribe('recon:drop', onDrop);
   assert.equal(told, ['connect', 'drop', 'reconnect', 'close']);
 });
 

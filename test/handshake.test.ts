@@ -1,4 +1,5 @@
-import { connect, type Link, lines } from 'recon';
+import { once } from 'node:events';
+import { AbortError, connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, isPending, next, quick, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -95,6 +96,34 @@ test('an onLink that never ends is given up after connectTimeout, and its signal
   assert.is(error.code, 'ERR_RECON_TIMEOUT');
   assert.is(signal?.reason, error);
   await (await peer.nextLink()).closed;
+});
+
+test('an onLink that answers its time-out with an AbortError has failed by ERR_RECON_TIMEOUT, and is tried again', async () => {
+  await using peer = await Peer.start();
+  const codes: (string | undefined)[] = [];
+  const retry = { ...quick.retry, onFailedAttempt: ({ error }: { error: Error & { code?: string } }) => void codes.push(error.code) };
+  let calls = 0;
+  const onLink = async (_link: Link, { signal }: { signal: AbortSignal }): Promise<void> => {
+    if (++calls > 1) return;
+    await once(signal, 'abort');
+    throw new AbortError('stopped');
+  };
+  await using _conn = await connect(peer.port, { ...quick, connectTimeout: 50, retry, onLink });
+  assert.is(codes[0], 'ERR_RECON_TIMEOUT');
+});
+
+test('an AbortError that onLink throws because the peer has hung up ends it at once', async () => {
+  for (const hangUp of ['end', 'reset'] as const) {
+    await using peer = await Peer.start({ onLink: (link) => void link.until('AUTH').then(() => link[hangUp]()) });
+    const refusal = new Error('wrong password');
+    const onLink = async (link: Link): Promise<void> => {
+      await link.write('AUTH');
+      assert.is(await codeOf(link.read()), 'ERR_RECON_DROPPED');
+      throw new AbortError(refusal);
+    };
+    assert.is(await rejection(connect(peer.port, { ...quick, onLink })), refusal);
+    assert.is(peer.links.length, 1);
+  }
 });
 
 test('connect() waits for onLink, and so do later links', async () => {

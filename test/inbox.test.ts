@@ -358,6 +358,15 @@ test("a link's own messages are for whoever visits it, or reads nothing else mea
   assert.is(await codeOf(inbox.messagesOf(a).next()), 'ERR_RECON_READING', 'one of them at a time');
 });
 
+test('the loop of a link that was lost, and of which nothing is left, ends though somebody else reads', async () => {
+  const { inbox } = setup();
+  const a = up(inbox, 'a', '1');
+  const reader = inbox.messages();
+  assert.is(await next(reader), '1');
+  a.close();
+  assert.equal(await all(inbox.messagesOf(a)), []);
+});
+
 test('one reader at a time: for what is left of a link that was dropped, too', async () => {
   const { inbox } = setup();
   const a = up(inbox, 'a', '1', '2');
@@ -528,6 +537,17 @@ test('a row of short links that nobody reads is full some day, though they said 
   await take(inbox.messages(), 2);
   assert.ok(resumed);
   assert.is(dropped(), 0);
+});
+
+test('links that are skipped are nothing unread, however many and short', () => {
+  const { inbox } = setup();
+  for (let count = 0; count < 1_000; count++) {
+    const section = up(inbox, String(count), 'hello');
+    section.skip();
+    section.close();
+  }
+  assert.is(inbox.size, 0);
+  assert.not(up(inbox, 'last').full);
 });
 
 test('empty links are nothing unread, however many a reader of links has not come to', async () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
+import { runInNewContext } from 'node:vm';
 import { type Codec, connect, type Connection, type Decoder, type Drop, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, next, quick, readText, rejection } from './helpers.js';
@@ -61,8 +62,9 @@ test('so does one that throws later, in the midst of a write that is watched', a
 });
 
 test('a stream that has a programming error in its write() ends the connection with it, however long it lasted', async () => {
-  const mistake = new TypeError('target.send is not a function');
-  for (const writeTimeout of [0, 60_000]) {
+  const here = new TypeError('target.send is not a function');
+  const elsewhere = runInNewContext("new TypeError('of another realm')") as Error;
+  for (const [mistake, writeTimeout] of [[here, 0], [here, 60_000], [elsewhere, 0], [elsewhere, 60_000]] as const) {
     const dial = (): Duplex =>
       new Duplex({
         read() {},

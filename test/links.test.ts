@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { connect, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { next, quick, rejection } from './helpers.js';
@@ -56,6 +57,29 @@ test('stats.lastError: the goodbye of a link that did not last is a failed attem
   assert.is(error.code, 'ERR_RECON_DROPPED');
   assert.is(conn.stats.lastError, error);
   assert.equal(told, [true, true]);
+});
+
+test('many failed attempts in a row are no leak to be warned of', async () => {
+  const warnings: Error[] = [];
+  const hear = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', hear);
+  const failure = new Error('not today');
+  const attempt = connect({ dial: () => Promise.reject(failure), retry: { retries: 20, minTimeout: 1, maxTimeout: 1 } });
+  assert.is(await rejection(attempt), failure);
+  await turn();
+  process.off('warning', hear);
+  assert.equal(warnings, []);
+});
+
+test('stats.lastError: an attempt that reconnect() calls off has not failed', async () => {
+  await using peer = await Peer.start();
+  let greeted = 0;
+  const onLink = (): unknown => (++greeted === 2 ? new Promise(() => {}) : undefined);
+  await using conn = await connect(peer.port, { ...quick, onLink });
+  (await peer.nextLink()).end();
+  await eventually(() => greeted === 2);
+  await conn.reconnect();
+  assert.is(conn.stats.lastError, undefined);
 });
 
 /** Runs it after so many microtasks. */

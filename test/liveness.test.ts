@@ -149,6 +149,46 @@ test('idleTimeout never fires while a slow reader has paused the socket, and fir
   assert.is((await dropped).reason?.code, 'ERR_RECON_TIMEOUT');
 });
 
+test('idleTimeout counts again once a reader has made room, though nothing more comes', async () => {
+  const highWaterMark = 1024;
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...impatient, idleTimeout: 100, highWaterMark });
+  using _cut = cut(conn);
+  const dropped = next<Drop<Buffer, string>>(conn, 'drop');
+  await (await peer.nextLink()).send(Buffer.alloc(highWaterMark));
+  await eventually(() => conn.stats.bytesRead === highWaterMark);
+  assert.ok(await isPending(dropped));
+  await readText(conn, ({ length }) => length === highWaterMark);
+  assert.is((await dropped).reason?.code, 'ERR_RECON_TIMEOUT');
+});
+
+test('idleTimeout is not put off by reading what is there already', async () => {
+  const sent = 1024 * 1024;
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { ...impatient, idleTimeout: 100, highWaterMark: 2 * sent });
+  using _cut = cut(conn);
+  const drops = countDrops(conn);
+  await (await peer.nextLink()).send(Buffer.alloc(sent));
+  await eventually(() => conn.stats.bytesRead === sent);
+  let read = 0;
+  for await (const chunk of conn) {
+    read += chunk.length;
+    if (drops().length > 0 || read === sent) break;
+    await sleep(20);
+  }
+  assert.ok(read < sent, 'it was dropped while there was something to read');
+});
+
+test('idleTimeout does not count while onLink is at work', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
+  const onLink = async (link: Link): Promise<void> => {
+    await link.read();
+    await quiet(150);
+  };
+  await using conn = await connect(peer.port, { ...impatient, idleTimeout: 50, onLink });
+  assert.is(conn.stats.attempts, 1);
+});
+
 test('idleTimeout never fires because a reader keeps the process busy while the peer talks', async () => {
   await using server = await ServerProcess.start(
     `const timer = setInterval(() => socket.write('tick'), 5); socket.on('close', () => clearInterval(timer));`,

@@ -128,6 +128,7 @@ const FORMS: [title: string, args: unknown[], place: Endpoint][] = [
   ['a port over that of an address', ['a:1', 2], tcp(2, 'a')],
   ['a path over a port', [1, 'a', 'unix:/s'], unix('/s')],
   ['a port over a path', ['unix:/s', 1], tcp(1)],
+  ['a path takes away the host before it, for good', ['a', 'unix:/s', 1], tcp(1)],
   ['a path in options over an address', ['a:1', { path: '/s' }], unix('/s')],
   ['tls:// after options of TLS keeps them', [{ tls: { ca } }, 'tls://a:1'], tcp(1, 'a', { ca })],
   ['options of TLS after tls://', ['tls://a:1', { tls: { ca } }], tcp(1, 'a', { ca })],
@@ -202,6 +203,7 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[{}], 'port', '{}'],
   [['example.com'], 'port', 'example.com'],
   [[{ host: 'example.com' }], 'port', 'example.com'],
+  [[1, 'unix:/s', 'example.com'], 'port', 'example.com'],
   [[{ endpoints: ['example.com'] }], 'endpoints[0]', 'example.com'],
   // Ports.
   [[65_536], 'port', '65536'],

@@ -69,6 +69,14 @@ class EagerSink extends FakeSink {
   }
 }
 
+/** A link that has taken everything when it says that it hasn't. */
+class ModestSink extends EagerSink {
+  override send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
+    super.send(parts, taken);
+    return false;
+  }
+}
+
 /** A link that has everything taken at once, as it seems, and learns of it late. */
 class HopefulSink extends FakeSink {
   override send(parts: readonly Part[], taken: (bytes: number) => void): boolean {
@@ -315,6 +323,14 @@ test('maxBufferedAmount: as much passes, one byte more is refused and nothing of
   assert.is(outbox.size, 10);
 });
 
+test('a refusal for want of room tells how much waits now, not how much did at the one before', () => {
+  const { outbox } = setup({ maxBufferedAmount: 10 });
+  for (const [chunk, waiting] of [['12345', '5 bytes'], ['67', '7 bytes']] as const) {
+    void outbox.push(chunk);
+    assert.throws(() => outbox.push('too long'), (error: any) => isFull(error) && error.message.includes(waiting));
+  }
+});
+
 test('a bound of 0 lets empty writes pass alone', async () => {
   const { outbox } = setup({ maxBufferedAmount: 0 });
   attached(outbox, new EagerSink());
@@ -335,6 +351,33 @@ test('a signal takes back what has not begun', async () => {
   kept.push(outbox.push('h'));
   assert.equal(attached(outbox, new EagerSink()).texts, ['adfh']);
   await Promise.all(kept);
+});
+
+test('a signal takes back what has not begun, also where another write of the same signal has', async () => {
+  const { outbox } = setup();
+  const aborter = new AbortController();
+  const reason = new Error('changed my mind');
+  const begun = outbox.push('a'.repeat(2 * 1024 * KiB), aborter.signal);
+  const waiting = outbox.push('b', aborter.signal);
+  const sink = attached(outbox, new FakeSink());
+  aborter.abort(reason);
+  assert.is(await rejection(waiting), reason);
+  sink.takeAll();
+  await begun;
+  assert.is(sink.sent.length, 1);
+});
+
+test('writes that were taken back take up no room in the bound', () => {
+  const { outbox } = setup({ maxBufferedAmount: KiB * KiB });
+  const [taken, kept] = [new AbortController(), new AbortController()];
+  let count = 0;
+  const fill = (): void => {
+    for (; ; count++) void outbox.push('x', (count % 3 === 0 ? taken : kept).signal);
+  };
+  assert.throws(fill, isFull);
+  taken.abort();
+  for (let index = 0; index < count; index += 3) void outbox.push('x', kept.signal);
+  assert.throws(() => outbox.push('x', kept.signal), isFull);
 });
 
 test('a signal that may take back the writes of many is no leak to be warned of', async () => {
@@ -506,10 +549,24 @@ test('drain: once for each backlog, when all of it is gone', async () => {
 });
 
 test('drain: not told when nothing had to wait', async () => {
+  for (const sink of [new EagerSink(), new ModestSink()]) {
+    const { outbox, drains } = setup();
+    outbox.attach(sink);
+    for (let count = 0; count < 3; count++) await Promise.all([outbox.push('a'), outbox.push('b')]);
+    assert.is(drains(), 0);
+  }
+});
+
+test('drain: told for an empty write, too, if its link is down and it has to wait for the next', async () => {
   const { outbox, drains } = setup();
+  const lost = attached(outbox, new EagerSink());
+  lost.open = false;
+  const write = outbox.push('');
+  await turn();
+  outbox.detach();
   attached(outbox, new EagerSink());
-  for (let count = 0; count < 3; count++) await Promise.all([outbox.push('a'), outbox.push('b')]);
-  assert.is(drains(), 0);
+  await write;
+  assert.is(drains(), 1);
 });
 
 test('drain: told for a link that was busy, for what a drop sent back, and for what was taken back', async () => {
@@ -547,7 +604,8 @@ test('drain: told to whoever was refused for want of room', async () => {
 });
 
 test('text, bytes and halves of characters, side by side: each chunk goes out as it would alone', async () => {
-  const chunks = ['a', '\ud83d', '\ude00', Buffer.from('\xe9', 'latin1'), 'é', '', '\ud83d\ude00', new Uint8Array(0), '\ud83d', Buffer.from([0]), '\ude00z'];
+  const pairs = ['\ud83d', '\ude00', '\ud800', '\udc00', '\udbff', '\udfff'];
+  const chunks = ['a', ...pairs, Buffer.from('\xe9', 'latin1'), 'é', '', '\ud83d\ude00', new Uint8Array(0), '\ud83d', Buffer.from([0]), '\ude00z'];
   const alone = Buffer.concat(chunks.map((chunk) => Buffer.from(chunk as string)));
   for (const isUp of [false, true]) {
     const { outbox } = setup();

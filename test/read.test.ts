@@ -153,6 +153,14 @@ test('discard counts and drops, and notices the goodbye of a peer that talks', a
   assert.is(conn.stats.bytesDiscarded, 4 * 1024 * 1024);
 });
 
+test('discard drops what onLink left unread, too', async () => {
+  await using peer = await Peer.start({ onLink: (link) => void link.send('welcome\nnews\n') });
+  const onLink = async (link: Link<string, string>): Promise<void> => assert.is(await link.read(), 'welcome');
+  const conn = await connect(peer.port, { codec: lines(), discard: true, onLink });
+  await conn.end();
+  assert.is(await readText(conn, () => false), '');
+});
+
 test('links() gives each link in turn, which ends where it was lost and says why', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, '127.0.0.1', quick);

@@ -74,11 +74,30 @@ test("p-retry's own hooks are asked, in its order, and shouldRetry says no", asy
   assert.equal(asked, ['failed 1', 'retry 1?', 'failed 2', 'retry 2?']);
 });
 
+test('shouldRetry is not asked about what no retry can mend', async () => {
+  for (const error of [Object.assign(new Error('expired'), { code: 'CERT_HAS_EXPIRED' }), new RangeError('a mistake')]) {
+    let asked = 0;
+    const dial = (): never => {
+      throw error;
+    };
+    const retry = { retries: 1, minTimeout: 1, shouldRetry: () => (asked += 1) > 0 };
+    assert.is(await rejection(connect({ dial, retry })), error);
+    assert.is(asked, 0);
+  }
+});
+
 test('maxRetryTime ends it, with the last error', async () => {
   const port = await Peer.freePort();
   const started = performance.now();
   assert.is(await codeOf(connect(port, '127.0.0.1', { retry: { minTimeout: 1, maxRetryTime: 50 } })), 'ECONNREFUSED');
   assert.ok(performance.now() - started < 5_000);
+});
+
+test('maxRetryTime adds up over the short links of one outage', async () => {
+  await using peer = await Peer.start({ onLink: (link) => link.end() });
+  const retry = { minTimeout: 10, factor: 1, randomize: false, maxRetryTime: 100 };
+  const conn = await connect(peer.port, { minUptime: 60_000, retry });
+  assert.is(await codeOf(conn.closed), 'ERR_RECON_DROPPED');
 });
 
 test('an AbortError thrown in onLink, or a programming error, ends it at once with that error itself', async () => {
@@ -298,5 +317,18 @@ test("a hook that returns nothing means what it means to p-retry, and none is as
   await conn.reconnect();
   assert.equal(asked, []);
 });
+
+for (const hook of ['onFailedAttempt', 'shouldConsumeRetry', 'shouldRetry'] as const) {
+  test(`an abort ends the hook ${hook} that never answers`, async () => {
+    const port = await Peer.freePort();
+    const controller = new AbortController();
+    const enough = new Error('enough');
+    const never = (): Promise<never> => {
+      setImmediate(() => controller.abort(enough));
+      return new Promise(() => {});
+    };
+    assert.is(await rejection(connect(port, '127.0.0.1', { signal: controller.signal, retry: { [hook]: never } })), enough);
+  });
+}
 
 test.run();

@@ -36,6 +36,15 @@ const BAD: [what: string, certificate: Certificate, code: string][] = [
   ['that signed itself', stranger, 'DEPTH_ZERO_SELF_SIGNED_CERT'],
 ];
 
+/** The others that Node's documentation of `tls` lists as "X509 certificate error codes", but for OUT_OF_MEM. */
+const X509_CODES = [
+  ...['UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_GET_CRL', 'UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY'],
+  ...['UNABLE_TO_DECRYPT_CERT_SIGNATURE', 'UNABLE_TO_DECRYPT_CRL_SIGNATURE', 'CERT_SIGNATURE_FAILURE', 'CRL_SIGNATURE_FAILURE'],
+  ...['CRL_NOT_YET_VALID', 'CRL_HAS_EXPIRED', 'ERROR_IN_CERT_NOT_BEFORE_FIELD', 'ERROR_IN_CERT_NOT_AFTER_FIELD'],
+  ...['ERROR_IN_CRL_LAST_UPDATE_FIELD', 'ERROR_IN_CRL_NEXT_UPDATE_FIELD', 'SELF_SIGNED_CERT_IN_CHAIN', 'CERT_CHAIN_TOO_LONG'],
+  ...['CERT_REVOKED', 'INVALID_CA', 'PATH_LENGTH_EXCEEDED', 'INVALID_PURPOSE', 'CERT_UNTRUSTED', 'CERT_REJECTED', 'HOSTNAME_MISMATCH'],
+];
+
 const tlsOf = (link: Link<any, any>): tls.TLSSocket => link.socket as tls.TLSSocket;
 
 /** The link that is up. */
@@ -103,6 +112,12 @@ test('a TLS option that is undefined counts as absent', async () => {
   assert.ok(tlsOf(await redial(conn, peer)).isSessionReused());
 });
 
+test('a path among the options of TLS does not lead away from the port', async () => {
+  await using peer = await TlsPeer.start(good);
+  await using conn = await connect(peer.port, { tls: { ca, path: '/nowhere' }, retry: { retries: 0 } });
+  assert.ok(tlsOf(await here(conn)).authorized);
+});
+
 test('a certificate is refused that only the tests vouch for, unless their CA is told', async () => {
   await using peer = await TlsPeer.start(good);
   const error = await rejection(connect(`tls://localhost:${peer.port}`));
@@ -144,6 +159,19 @@ for (const [what, bad, code] of BAD) {
     });
   }
 }
+
+test('each code that Node has for a certificate that does not verify ends it at once on the first link', async () => {
+  for (const code of X509_CODES) {
+    let dials = 0;
+    const refused = Object.assign(new Error('refused'), { code });
+    const dial = (): never => {
+      dials += 1;
+      throw refused;
+    };
+    assert.is(await rejection(connect({ dial, retry: { retries: 1, minTimeout: 1 } })), refused);
+    assert.is(dials, 1, code);
+  }
+});
 
 for (const version of VERSIONS) {
   const options = { ...good, minVersion: version, maxVersion: version };
@@ -420,12 +448,13 @@ test('a certificate of our own is shown to the server that asks for it', async (
   assert.ok((await peer.nextLink()).socket.authorized);
 });
 
-test('TLS over a Unix socket', async () => {
+test('TLS over a Unix socket, which sends no server name', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'recon-'));
   try {
     const path = join(folder, 'socket');
     await using peer = await TlsPeer.start({ ...good, path, echo: true });
     await using conn = await connect({ path, ...quick, tls: { ca } });
+    assert.not((await peer.nextLink()).socket.servername);
     await conn.write('ping');
     assert.is(await readText(conn, (text) => text.length === 4), 'ping');
     assert.ok(tlsOf(await redial(conn, peer)).isSessionReused());

@@ -1,6 +1,7 @@
 import { getEventListeners, once } from 'node:events';
 import { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
 import { connect, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
@@ -50,6 +51,27 @@ test('a drain follows each refusal, though some are told in the next turn of the
     assert.is(await codeOf(refused), 'ERR_RECON_BUFFER_FULL');
     await next(conn, 'drain');
   }
+});
+
+test('no drain follows what the codec refuses, however often it does', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { codec: lines() });
+  const told = record(conn);
+  for (let count = 0; count < 100; count++) assert.is(await codeOf(conn.write('one\ntwo')), 'ERR_RECON_CODEC');
+  await conn.end();
+  assert.equal(told, ['connect', 'close']);
+});
+
+test('no drain follows destroy(), though some refusals are told later', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { maxBufferedAmount: 4 });
+  const told = record(conn);
+  const codes = Array.from({ length: 100 }, () => codeOf(conn.write('hello')));
+  conn.destroy();
+  assert.equal(new Set(await Promise.all(codes)), new Set(['ERR_RECON_BUFFER_FULL']));
+  await conn.closed;
+  await turn();
+  assert.equal(told, ['connect', 'close']);
 });
 
 test('waits while the link is down, and new writes never overtake queued ones', async () => {
@@ -222,16 +244,35 @@ test('a signal takes back what has not begun, and nothing else', async () => {
   await peer.links.at(-1)!.until('a;c;');
 });
 
-test('data that is neither a string nor a Uint8Array is a TypeError, a bad option too', async () => {
+test('data that is neither a string nor a Uint8Array is a TypeError', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port);
   for (const data of [42, null, undefined, {}, [], new ArrayBuffer(1), Symbol('x')]) {
     assert.instance(await rejection(conn.write(data as never)), TypeError);
   }
-  assert.instance(await rejection(conn.write('x', { signal: 1 } as never)), TypeError);
   assert.is(conn.bufferedAmount, 0);
   await conn.write('fine');
   await (await peer.nextLink()).until('fine');
+});
+
+test('options of a write that cannot be right are a TypeError that names them, and nothing of it is sent', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port);
+  for (const [options, ...words] of [
+    [{ signal: 1 }, 'write options.signal', '1'],
+    [{ signal: null }, 'write options.signal', 'null'],
+    [{ singal: 2 }, 'write options.singal', '2', 'did you mean signal?'],
+    [3, 'write options', '3'],
+    [null, 'write options', 'null'],
+  ] as const) {
+    const error = await rejection(conn.write('x', options as never));
+    assert.instance(error, TypeError);
+    for (const word of words) assert.match(error.message, word);
+  }
+  await conn.end('fine');
+  const link = await peer.nextLink();
+  await link.ended;
+  assert.is(link.text, 'fine');
 });
 
 test('a line with a line break in it is refused, and nothing of it goes out', async () => {
@@ -260,6 +301,27 @@ test('a loop of awaited writes lets the event loop turn, and so notices a FIN wi
   let written = 0;
   for (; !gone; written++) await conn.write('x');
   assert.ok(written < 20_000, `${written} writes before the FIN was noticed`);
+});
+
+test('a loop of awaited writes to a stream in memory that answers at once lets the event loop turn', async () => {
+  const dial = (): Duplex => {
+    const stream: Duplex = new Duplex({ read() {}, write: (chunk, _encoding, callback) => (stream.push(chunk), callback()) });
+    return stream;
+  };
+  await using conn = await connect({ closeTimeout: 1, discard: true, dial });
+  let hasTurned = false;
+  setImmediate(() => (hasTurned = true));
+  for (let count = 0; count < 20_000 && !hasTurned; count++) await conn.write('x');
+  assert.ok(hasTurned);
+});
+
+test('text goes out as UTF-8, whatever its socket was told by default', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, (link) => void link.socket.setDefaultEncoding('utf16le'));
+  await conn.end('grün');
+  const link = await peer.nextLink();
+  await link.ended;
+  assert.is(link.text, 'grün');
 });
 
 test('drain comes once for each backlog, and not without one', async () => {
@@ -396,6 +458,20 @@ test('with a writeTimeout, a goodbye still waits for what the link itself was wr
   await write;
   assert.is(far.received.length, 8 * 1024 * 1024);
   assert.is(link.reason, undefined);
+});
+
+test('with a writeTimeout, too, drain follows a write that had to wait for the peer', async () => {
+  await using peer = await Peer.start();
+  await using conn = await connect(peer.port, { writeTimeout: 5_000 });
+  const told = record(conn);
+  const link = await peer.nextLink();
+  link.pause();
+  const written = conn.write(Buffer.alloc(16 * 1024 * 1024));
+  assert.ok(await isPending(written));
+  link.resume();
+  await written;
+  await conn.end();
+  assert.equal(told, ['connect', 'drain', 'close']);
 });
 
 test('a Uint8Array of another realm is one, whatever its size', async () => {

@@ -1,5 +1,6 @@
 import { syncBuiltinESMExports } from 'node:module';
 import { performance } from 'node:perf_hooks';
+import nodeTimers from 'node:timers';
 import timers from 'node:timers/promises';
 
 /** The longest a Node timer can be: past it, it fires after a millisecond. */
@@ -47,10 +48,13 @@ export class Clock implements Disposable {
     const now = (): number => this.now;
     const clear = (timer?: Timer): void => timer?.clear();
     this.#replace(globalThis, 'setTimeout', (run: Run, delay?: number) => this.#add(run, delay));
-    this.#replace(globalThis, 'setInterval', (run: Run, period?: number) => this.#repeat(run, period));
+    const setInterval = (run: Run, period?: number): Timer => this.#repeat(run, period);
+    this.#replace(globalThis, 'setInterval', setInterval);
+    this.#replace(nodeTimers, 'setInterval', setInterval);
     this.#replace(globalThis, 'setImmediate', (run: Run) => this.#next(run));
     this.#replace(globalThis, 'clearTimeout', clear);
     this.#replace(globalThis, 'clearInterval', clear);
+    this.#replace(nodeTimers, 'clearInterval', clear);
     this.#replace(globalThis, 'clearImmediate', clear);
     this.#replace(timers, 'setImmediate', () => new Promise<void>((resolve) => this.#next(resolve)));
     this.#replace(performance, 'now', now);
