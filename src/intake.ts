@@ -4,20 +4,25 @@ import type { Section } from './section.js';
 
 const noDecoder: Decoder<never> = () => [];
 
+/** What an intake needs of the link that it is a part of. */
+export interface IntakeHost {
+  /** A decoder threw this; the messages before it are in the section. */
+  onUnreadable(error: ReconError | TypeError): void;
+}
+
 /** Decodes what one link receives, chunk by chunk, and puts the messages into its section. */
 export class Intake<In, L> {
   readonly #section: Section<In, L>;
-  readonly #onError: (error: ReconError | TypeError) => void;
+  readonly #host: IntakeHost;
   #decoder: Decoder<In>;
   #decoding = false;
   /** Chunks that arrived while one was decoded: a stream in memory answers at once what the decoder writes to it. */
   #later: Buffer[] | undefined;
 
-  /** @param onError - called with what a decoder threw, once the messages before it are in the section */
-  constructor(decoder: Decoder<In>, section: Section<In, L>, onError: (error: ReconError | TypeError) => void) {
+  constructor(decoder: Decoder<In>, section: Section<In, L>, host: IntakeHost) {
     this.#decoder = decoder;
     this.#section = section;
-    this.#onError = onError;
+    this.#host = host;
   }
 
   /** A chunk is being decoded: its messages are not in the section yet. */
@@ -59,7 +64,7 @@ export class Intake<In, L> {
       if (!error) return;
       // What follows bytes that can't be read can't be read either.
       this.#section.discardRest();
-      this.#onError(error);
+      this.#host.onUnreadable(error);
     } finally {
       this.#decoding = false;
     }

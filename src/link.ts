@@ -5,7 +5,7 @@ import { Deadline } from './deadline.js';
 import type { Dialled } from './dial.js';
 import { because, isMistake, type Reason, ReconError } from './errors.js';
 import type { Inbox } from './inbox.js';
-import { Intake } from './intake.js';
+import { Intake, type IntakeHost } from './intake.js';
 import type { Part, Sink } from './outbox.js';
 import { type Deferred, deferred, handled } from './promises.js';
 import type { Reader } from './reader.js';
@@ -81,7 +81,7 @@ export interface LinkContext<In, Out> {
 }
 
 /** @internal A link as the connection sees it. It reads its socket into the inbox, and is the sink of the outbox. */
-export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, WriterHost {
+export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, IntakeHost, WriterHost {
   readonly number: number;
   readonly socket: Socket;
   readonly peer: string;
@@ -126,7 +126,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     this.#context = context;
     this.#source = source;
     this.#section = inbox.open(this);
-    this.#intake = new Intake(decoder, this.#section, (error) => this.#refuse(error));
+    this.#intake = new Intake(decoder, this.#section, this);
     this.#section.feed = this;
     this.#idle = this.#deadline('idleTimeout', 'nothing was received');
     this.#stalled = this.#deadline('writeTimeout', 'the system took nothing of what waits');
@@ -287,7 +287,7 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, W
     return !this.#paused;
   }
 
-  #refuse(error: ReconError | TypeError): void {
+  onUnreadable(error: ReconError | TypeError): void {
     if (error instanceof ReconError) this.destroy(new ReconError(error.code, `${this}: ${error.message}`, error.cause));
     // A decoder that is none will be none on the next link.
     else this.onThrown(error);

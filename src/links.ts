@@ -8,7 +8,7 @@ import { isCertificateError } from './dial-errors.js';
 import { because, isError, isMistake, ReconError } from './errors.js';
 import type { Retry } from './events.js';
 import { type LinkContext, LiveLink } from './link.js';
-import { asError, original, Outage, type OutageHooks, standIn } from './outage.js';
+import { asError, original, Outage, standIn } from './outage.js';
 import { within } from './promises.js';
 import type { Settings } from './settings.js';
 import { tryDestroy } from './source.js';
@@ -24,7 +24,7 @@ export interface LinksContext<In, Out> extends LinkContext<In, Out> {
 export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> {
   readonly #context: LinksContext<In, Out>;
   readonly #dialer: Dialer;
-  readonly #hooks: OutageHooks;
+  readonly #onRetry: (retry: Retry) => void;
   #outage: Outage;
   #last: LiveLink<In, Out> | undefined;
   /** Cancels what is under way without a link: a dial, an `onLink`, a wait. */
@@ -35,7 +35,7 @@ export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> 
   constructor(context: LinksContext<In, Out>, dialer: Dialer, onRetry: (retry: Retry) => void) {
     this.#context = context;
     this.#dialer = dialer;
-    this.#hooks = { isFatal: (error) => this.#isFatal(error), onRetry };
+    this.#onRetry = onRetry;
     this.#outage = new Outage(context.settings.retry);
   }
 
@@ -107,7 +107,7 @@ export class Links<In, Out> implements AsyncIterableIterator<LiveLink<In, Out>> 
     };
     try {
       // Not p-retry's own result: aborted just as the link has come, p-retry throws, and nobody would close the link.
-      await pRetry(attempt, outage.retryOptions(signal, this.#hooks));
+      await pRetry(attempt, outage.retryOptions(signal, { isFatal: (error) => this.#isFatal(error), onRetry: this.#onRetry }));
     } catch (error) {
       if (!signal.aborted) throw original(asError(error));
     } finally {
