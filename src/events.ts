@@ -107,11 +107,6 @@ function publish(name: keyof typeof channels, connection: unknown, [argument]: r
   topic.publish({ connection, ...(details as object | undefined) });
 }
 
-/** With `NODE_DEBUG=recon`, tells of a refused write, whose promise perhaps nobody awaits. */
-export function tellRefusal(error: unknown): void {
-  if (debug.enabled) debug('write refused: %s', isError(error) ? error.message : inspect(error));
-}
-
 const isLink = (argument: unknown): argument is Link =>
   typeof argument === 'object' && argument !== null && 'openedAt' in argument;
 

@@ -1,7 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { ReconError } from './errors.js';
-import { tellRefusal } from './events.js';
+import { debuglog, inspect } from 'node:util';
+import { isError, ReconError } from './errors.js';
 import { handled, rejected } from './promises.js';
+
+const debug = debuglog('recon');
 
 /** Of so many refusals, one is told in the next turn of the event loop. */
 const YIELD_EVERY = 32;
@@ -20,7 +22,8 @@ export class Refusals {
   }
 
   refuse(error: unknown): Promise<never> {
-    tellRefusal(error);
+    // Perhaps nobody awaits it.
+    if (debug.enabled) debug('write refused: %s', isError(error) ? error.message : inspect(error));
     this.#count += 1;
     if (this.#count % YIELD_EVERY !== 0) return rejected(error);
     const told = turn().then(() => {
