@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { connect, type Drop, type Link } from 'recon';
+import { connect, type Connection, type Drop, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { next, quick, record, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -137,6 +137,25 @@ test('the life of a connection is published on diagnostics_channel', async () =>
   await eventually(() => told.includes('close'));
   for (const [name, listener] of listeners) unsubscribe(name, listener);
   assert.equal(told, ['connect', 'drop', 'reconnect', 'close']);
+});
+
+test('diagnostics_channel shows a connection that is still opening, and the error that it ends with', async () => {
+  const port = await Peer.freePort();
+  const told: unknown[] = [];
+  const onRetry = (message: unknown): void => {
+    const { connection, attempt } = message as { connection: Connection; attempt: number };
+    told.push([attempt, connection.readyState]);
+  };
+  const onError = (message: unknown): void => {
+    const { connection, error } = message as { connection: Connection; error: Error };
+    told.push([error, connection.readyState]);
+  };
+  subscribe('recon:retry', onRetry);
+  subscribe('recon:error', onError);
+  const error = await rejection(connect(port, '127.0.0.1', { retry: { retries: 2, minTimeout: 1 } }));
+  unsubscribe('recon:retry', onRetry);
+  unsubscribe('recon:error', onError);
+  assert.equal(told, [[1, 'opening'], [2, 'opening'], [error, 'closed']]);
 });
 
 test('two thousand reconnects leave nothing behind', async () => {

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import type { Connection, ConnectOptions } from 'recon';
+import type { Connection, ConnectOptions, Link } from 'recon';
 
 /** Retries without the waits that suit a network. */
 export const quick = { minUptime: 0, retry: { minTimeout: 5, maxTimeout: 20 } } satisfies ConnectOptions;
@@ -36,6 +37,15 @@ export const next = async <T>(conn: Connection<any, any>, name: string): Promise
   const [argument] = await once(conn, name);
   return argument as T;
 };
+
+/** The link that is up. */
+export async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In, Out>> {
+  for await (const link of conn.links()) return link;
+  throw new Error('the connection has ended');
+}
+
+/** For comparing what is too long to be shown. */
+export const digest = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
 
 /** Whether a promise is still pending after everything that is ready has run. */
 export async function isPending(promise: Promise<unknown>): Promise<boolean> {

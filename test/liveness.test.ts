@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Connection, type Drop, jsonLines, lines, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
-import { inFolder, isPending, next, quick, readText, record } from './helpers.js';
+import { here, inFolder, isPending, next, quick, readText, record } from './helpers.js';
 import { eventually, Peer, type PeerLink } from './peer.js';
 import { MANNERS, proxied, ServerProcess, type Silent } from './silent.js';
 import { suite } from './suite.js';
@@ -375,12 +375,6 @@ test('heartbeats do not pile up before a peer that does not read, and go on when
     await link.untilLength(40 * message.length);
   });
 });
-
-/** The link that is up. */
-async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In, Out>> {
-  for await (const link of conn.links()) return link;
-  throw new Error('the connection has ended');
-}
 
 test('heartbeats do not queue while there is no link', async () => {
   await using peer = await Peer.start();

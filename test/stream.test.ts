@@ -1,15 +1,13 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Duplex, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { connect, jsonLines, lines } from 'recon';
 import * as assert from 'uvu/assert';
-import { isPending, next, quick, rejection } from './helpers.js';
+import { digest, isPending, next, quick, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
 
 const test = suite('stream');
-
-const digest = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
 
 /** Collects what is written to it. */
 function collector(): Writable & { readonly bytes: () => Buffer } {

@@ -10,7 +10,7 @@ import tls from 'node:tls';
 import { connect, type Connection, type Drop, lines, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority, type Certificate } from './certificates.js';
-import { isPending, next, quick, readText, rejection } from './helpers.js';
+import { digest, here, isPending, next, quick, readText, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
 import { Proxy } from './proxy.js';
 import { suite } from './suite.js';
@@ -47,20 +47,12 @@ const X509_CODES = [
 
 const tlsOf = (link: Link<any, any>): tls.TLSSocket => link.socket as tls.TLSSocket;
 
-/** The link that is up. */
-async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In, Out>> {
-  for await (const link of conn.links()) return link;
-  throw new Error('the connection has ended');
-}
-
 /** Has its link dropped by the server, and returns the next. */
 async function redial(conn: Connection<any, any>, peer: TlsPeer): Promise<Link> {
   const up = next<Link>(conn, 'reconnect');
   peer.links.at(-1)!.end();
   return up;
 }
-
-const digest = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
 
 test('verifies the certificate, with the host as its name, however the place is told', async () => {
   await using peer = await TlsPeer.start({ ...good, echo: true });

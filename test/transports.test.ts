@@ -7,7 +7,7 @@ import tls from 'node:tls';
 import { AbortError, connect, type Connection, type ConnectOptions, type DialContext, type Drop, lines, type Link } from 'recon';
 import * as assert from 'uvu/assert';
 import { Authority } from './certificates.js';
-import { inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
+import { here, inFolder, isPending, next, quick, readText, rejection } from './helpers.js';
 import { eventually, Peer, type PeerLink } from './peer.js';
 import { suite } from './suite.js';
 import { TlsPeer } from './tls-peer.js';
@@ -58,12 +58,6 @@ const lookupOf =
   (...addresses: string[]) =>
   (_name: string, _options: unknown, callback: (error: null, found: { address: string; family: number }[]) => void): void =>
     callback(null, addresses.map((address) => ({ address, family: net.isIP(address) })));
-
-/** The link that is up. */
-async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In, Out>> {
-  for await (const link of conn.links()) return link;
-  throw new Error('the connection has ended');
-}
 
 async function pingPong(conn: Connection<Buffer, string | Uint8Array>, word = 'ping'): Promise<void> {
   await conn.write(word);
