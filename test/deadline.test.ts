@@ -26,7 +26,7 @@ function spin(milliseconds: number): void {
   for (const end = performance.now() + milliseconds; performance.now() < end; );
 }
 
-test('it passes once each time it is armed', async () => {
+test('a deadline passes once each time it is armed', async () => {
   let count = 0;
   const { deadline, passed } = awaited(5, () => (count += 1));
   for (const expected of [1, 2, 3]) {
@@ -63,7 +63,7 @@ test('disarmed, or of 0 ms, it never passes; and it can be armed again', async (
   await passed();
 });
 
-test('it does not keep the process running', () => {
+test('a deadline does not keep the process running', () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
   const before = timers();
   const deadline = new Deadline(60_000, () => {});

@@ -29,7 +29,7 @@ test('a stream that is only read ends, and closes, when somebody else ends the c
   assert.is(stream.errored, null);
 });
 
-test('it does so also when it is read only after the connection has ended', async () => {
+test('a stream that is read only after the connection has ended ends and closes, too', async () => {
   await using peer = await Peer.start({ onLink: (link) => void link.send('hello') });
   const conn = await connect(peer.port);
   const stream = conn.stream();

@@ -20,7 +20,7 @@ test('an error that is told otherwise stays the same one, and comes from the sam
   assert.equal(error.stack!.split('\n'), ['TypeError: one line', ...frames]);
 });
 
-test('it need not come from anywhere', () => {
+test('an error without a stack gets one with the new message', () => {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   const without = [new Error('before'), Object.assign(new Error('before'), { stack: undefined }) as Error];

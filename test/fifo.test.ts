@@ -6,7 +6,7 @@ import { suite } from './suite.js';
 
 const test = suite('fifo');
 
-test('it is as an array that is pushed, shifted, popped, filtered and put in front of, whatever the order', () => {
+test('a queue is as an array that is pushed, shifted, popped, filtered and put in front of, whatever the order', () => {
   for (let round = 0; round < 50; round++) {
     const fifo = new Fifo<number | undefined>();
     const array: (number | undefined)[] = [];
@@ -58,7 +58,7 @@ test('a long one is shifted as fast as a short one', () => {
   assert.ok(performance.now() - started < 2_000);
 });
 
-test('it holds on to nothing that was taken', () => {
+test('a queue holds on to nothing that was taken', () => {
   const bytes = held(() => {
     const fifo = new Fifo<Uint8Array>();
     for (let count = 0; count < 500; count++) fifo.push(new Uint8Array(64 * 1024));
@@ -68,7 +68,7 @@ test('it holds on to nothing that was taken', () => {
   assert.ok(bytes < 512 * 1024, `${bytes} bytes are held`);
 });
 
-test('it does not grow while as much is taken as is put', () => {
+test('a queue does not grow while as much is taken as is put', () => {
   const bytes = held(() => {
     const fifo = new Fifo<number>();
     fifo.push(0);

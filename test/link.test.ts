@@ -38,7 +38,7 @@ test('a stream of somebody else’s making that throws when it is written to los
   assert.is(conn.stats.links, 2);
 });
 
-test('so does one that throws later, in the midst of a write that is watched', async () => {
+test('a stream of somebody else’s making that throws in the midst of a write with writeTimeout loses its link, too', async () => {
   const thrown = new Error('not today');
   let dials = 0;
   let onSecond = 0;

@@ -66,7 +66,7 @@ test('the spread and the bar lie where they should', () => {
   assert.match(svg, 'ours: 4.00, bar ≥ 8');
 });
 
-test('it is an XML document, whatever the names, with colours for light and dark', () => {
+test('the chart is an XML document, whatever the names, with colours for light and dark', () => {
   const svg = chart([result({ 'ours <&> "mine"': ratio(2) }, 'a < b & c')], 'R&D <7>');
   assertWellFormed(svg);
   assert.match(svg, 'R&#38;D &#60;7&#62;');
