@@ -33,10 +33,14 @@ export const callback = is('a function', (value) => typeof value === 'function')
 export const text = is('a string that is not empty', (value) => typeof value === 'string' && value !== '');
 export const anyText = is('a string', (value) => typeof value === 'string');
 export const uint8Array = is('a Uint8Array', isUint8Array);
-export const protocols = is('a list of names, or bytes', (value) =>
-  Array.isArray(value) ? value.every((name) => typeof name === 'string' || ArrayBuffer.isView(name)) : ArrayBuffer.isView(value),
+/** Node 20 aborts the process for a name that is empty or too long. */
+export const protocols = is('a list of names of 1 to 255 bytes, or bytes', (value) =>
+  Array.isArray(value)
+    ? value.every((name) => typeof name === 'string' && name !== '' && Buffer.byteLength(name) <= 255)
+    : ArrayBuffer.isView(value),
 );
-export const secureContext = is('what tls.createSecureContext() returns', (value) => isObject(value) && isObject(value['context']));
+export const secureContext = is('what tls.createSecureContext() returns', (value) => isObject(value) && 'context' in value);
+export const duration = is('a finite number of milliseconds, 0 or more', (value) => Number.isFinite(value) && (value as number) >= 0);
 /** For what has another place. */
 export const absent = (instead: string): Check => is(`undefined (use ${instead})`, () => false);
 export const abortSignal = is('an AbortSignal', (value) => value instanceof AbortSignal);

@@ -80,7 +80,7 @@ function settingsOf<In, Out>(args: readonly unknown[]): Settings<In, Out> {
     return readSettings(args);
   } catch (error) {
     // What is not ours, a getter or a Proxy has thrown.
-    const isOurs = isMistake(error) && error.message.startsWith('recon: ');
+    const isOurs = isMistake(error) && String(error.message).startsWith('recon: ');
     const mistake = isOurs ? error : new TypeError(`recon: the options cannot be read${because(error)}`, { cause: error });
     Error.captureStackTrace(mistake, connect);
     throw mistake;

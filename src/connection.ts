@@ -120,7 +120,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#link = undefined;
     this.#outbox.detach(reason, String(link));
     if (clean) return;
-    this.#counters.lastError = reason ?? this.#counters.lastError;
+    if (!this.#outcome) this.#counters.lastError = reason ?? this.#counters.lastError;
     tell(this, 'drop', { link, reason, discarded });
   }
 
@@ -220,7 +220,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     if (message === undefined && this.#outcome) return this.closed.catch(() => {});
     let written: Promise<void> | undefined;
     try {
-      if (message !== undefined) written = this.#outbox.pushLast(encode(this.#settings.codec, message));
+      if (message !== undefined) written = this.#outbox.pushAnyway(encode(this.#settings.codec, message));
     } catch (error) {
       return rejected(error);
     }
@@ -302,13 +302,17 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
    * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
-   * `ERR_RECON_CODEC`. While the buffer is full, its writes wait. It always returns the same stream.
+   * `ERR_RECON_CODEC`. A full buffer doesn't refuse its writes, which come one at a time. It always returns the same stream.
    *
    * @example
    * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });
    */
   stream(): Duplex {
-    this.#stream ??= streamOf<In, Out>(this, { objectMode: !this.#settings.raw, unread: () => this.#inbox.size });
+    this.#stream ??= streamOf<In, Out>(this, {
+      objectMode: !this.#settings.raw,
+      unread: () => this.#inbox.size,
+      write: async (message) => this.#outbox.pushAnyway(encode(this.#settings.codec, message)),
+    });
     return this.#stream;
   }
 
@@ -320,7 +324,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     return this.#counters.links === 0 ? 'opening' : 'reopening';
   }
 
-  /** Bytes written that wait or are not confirmed yet: true right after each `write()`. Only the message of `end()` may take it above `maxBufferedAmount`. */
+  /** Bytes written that wait or are not confirmed yet: true right after each `write()`. Only the message of `end()`, and one of `stream()`, may take it above `maxBufferedAmount`. */
   get bufferedAmount(): number {
     return this.#outbox.size;
   }

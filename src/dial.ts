@@ -58,7 +58,7 @@ const UNCHECKED = {
   servername: check.anyText,
   session: check.uint8Array,
   socket: check.absent('dial: () => tls.connect({ socket, … })'),
-  timeout: check.milliseconds,
+  timeout: check.duration,
 };
 
 /** @internal Refuses TLS options that can never work. */

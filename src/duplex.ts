@@ -2,26 +2,24 @@ import { Duplex } from 'node:stream';
 import { ReconError } from './errors.js';
 
 /** What a stream needs of a connection. */
-export interface Streamable<In, Out> extends AsyncIterable<In> {
+export interface Streamable<In> extends AsyncIterable<In> {
   readonly closed: Promise<void>;
-  readonly bufferedAmount: number;
-  once(event: 'drain', listener: () => void): unknown;
-  write(message: Out): Promise<void>;
   end(): Promise<void>;
   destroy(error?: unknown): unknown;
 }
 
-export interface StreamOptions {
+export interface StreamOptions<Out> {
   /** Messages, rather than bytes. */
   readonly objectMode: boolean;
   /** Bytes received and not read. */
   readonly unread: () => number;
+  /** Writes a message, whether or not there is room. */
+  readonly write: (message: Out) => Promise<void>;
 }
 
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
-export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode, unread }: StreamOptions): Duplex {
+export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): Duplex {
   const reader = connection[Symbol.asyncIterator]();
-  const drained = (): Promise<void> => new Promise((resolve) => connection.once('drain', resolve));
 
   const stream = new Duplex({
     objectMode,
@@ -37,23 +35,15 @@ export function streamOf<In, Out>(connection: Streamable<In, Out>, { objectMode,
       );
     },
     write(message: Out, _encoding, callback) {
-      // Others fill the buffer, too, and a stream waits for room. What finds none in an empty buffer never will.
-      const write = (): Promise<void> => {
-        const isEmpty = connection.bufferedAmount === 0;
-        return connection.write(message).catch((error: ReconError) => {
-          if (error.code !== 'ERR_RECON_BUFFER_FULL' || isEmpty) throw error;
-          return connection.bufferedAmount === 0 ? write() : drained().then(write);
-        });
-      };
-      write().then(() => callback(), callback);
+      write(message).then(() => callback(), callback);
     },
     final(callback) {
       connection.end().then(() => callback(), callback);
     },
     destroy(error, callback) {
-      // Somebody else reads: that is this stream's failure, not the connection's.
-      const reading = error instanceof ReconError && error.code === 'ERR_RECON_READING';
-      if (!reading) connection.destroy(error ?? undefined);
+      // Somebody else reads, or ends it: that is this stream's failure, not the connection's.
+      const isOwn = error instanceof ReconError && (error.code === 'ERR_RECON_READING' || error.code === 'ERR_RECON_CLOSED');
+      if (!isOwn) connection.destroy(error ?? undefined);
       void reader.return?.();
       callback(error);
     },

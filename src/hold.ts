@@ -7,6 +7,8 @@ import { MAX_TIMER } from './deadline.js';
 
 /** Milliseconds that a destroyed stream may take to be closed, at most: one of somebody else's making may never be. */
 const CLOSE_LIMIT = 5_000;
+/** Milliseconds that its handle may take: a turn of the event loop, but a stand-in for a socket may have none. */
+const HANDLE_LIMIT = 100;
 
 /** Connections that keep the process running, if only by waiting to retry: one timer does it for all of them. */
 let holding = 0;
@@ -25,6 +27,17 @@ function letGo(): void {
   if (holding > 0) return;
   clearInterval(timer);
   timer = undefined;
+}
+
+/** Fulfilled when the stream emits `close`, or has had `milliseconds` for that. */
+function closing(stream: Duplex, milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const limit = setTimeout(resolve, milliseconds).unref();
+    stream.once('close', () => {
+      clearTimeout(limit);
+      resolve();
+    });
+  });
 }
 
 /** A stream, which may have a handle of its own to keep the process running. */
@@ -81,15 +94,7 @@ export class Hold {
   /** Fulfilled when the last socket is closed, or has had `milliseconds` for that; then nothing is held any more. */
   async release(milliseconds: number): Promise<void> {
     const socket = this.#socket;
-    if (socket && !socket.closed) {
-      await new Promise<void>((resolve) => {
-        const patience = setTimeout(resolve, Math.min(milliseconds, CLOSE_LIMIT)).unref();
-        socket.once('close', () => {
-          clearTimeout(patience);
-          resolve();
-        });
-      });
-    }
+    if (socket && !socket.closed) await closing(socket, Math.min(milliseconds, CLOSE_LIMIT));
     this.unref();
     this.#released = true;
   }
@@ -97,6 +102,6 @@ export class Hold {
   /** Fulfilled when the handle of a socket that is closed is gone, too: for a `net.Socket`, that is a turn later. */
   async gone(): Promise<void> {
     const socket = this.#socket;
-    if (socket instanceof Socket && socket.closed) await new Promise((resolve) => socket.once('close', resolve));
+    if (socket instanceof Socket && socket.closed) await closing(socket, HANDLE_LIMIT);
   }
 }

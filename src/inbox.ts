@@ -82,16 +82,15 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
   }
 
   messages(): Reader<In> {
-    return this.#reader(() => this.#front()?.takeMessage(), { lock: () => this.#lock(), run: () => this.#front()?.run });
+    return this.#reader(() => this.#front()?.takeMessage(), { run: () => this.#front()?.run });
   }
 
   batches(): Reader<In[]> {
-    return this.#reader(() => this.#front()?.takeBatch(), { lock: () => this.#lock() });
+    return this.#reader(() => this.#front()?.takeBatch());
   }
 
   links(): Reader<L> {
     return this.#reader(() => this.#nextLink(), {
-      lock: () => this,
       visits: true,
       onLeave: () => {
         if (this.#visited) this.#forget(this.#visited);
@@ -157,19 +156,13 @@ export class Inbox<In, L> implements SectionHost<In, L>, Lock {
     this.#sections.last?.resume();
   }
 
-  /** Somebody may still be waiting for the messages of a link that has come up since, or was visited. */
-  #lock(): Lock {
-    const front = this.#sections.first;
-    return this.holder === undefined && front?.holder?.hungry && !front.reserved ? front : this;
-  }
-
-  #reader<T>(take: () => Result<T> | undefined, { lock, run, visits, onLeave }: Omit<ReaderSource<T>, 'take' | 'onWait'>): Reader<T> {
+  #reader<T>(take: () => Result<T> | undefined, { run, visits, onLeave }: Pick<ReaderSource<T>, 'run' | 'visits' | 'onLeave'> = {}): Reader<T> {
     // Not spread: V8 would give each a hidden class of its own.
     return new Reader({
       run,
       visits,
       take: () => take() ?? this.#ended(),
-      lock,
+      lock: () => this,
       onLeave: () => {
         onLeave?.();
         this.#sections.last?.discardIfUnread();

@@ -34,7 +34,7 @@ export class Intake<In, L> {
   get pending(): number {
     try {
       const pending = this.#decoder.pending?.();
-      return Number.isSafeInteger(pending) ? pending! : 0;
+      return Number.isSafeInteger(pending) ? Math.max(0, pending!) : 0;
     } catch {
       return 0;
     }

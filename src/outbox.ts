@@ -112,8 +112,8 @@ export class Outbox {
     return this.#queue(chunk, length, signal);
   }
 
-  /** Queues the last chunk before `close()`. It is never refused for want of room: nobody would come back with it. */
-  pushLast(chunk: string | Uint8Array): Promise<void> {
+  /** Queues a chunk even where there is no room: the last one, or a stream's, which hands over one at a time. */
+  pushAnyway(chunk: string | Uint8Array): Promise<void> {
     this.#checkOpen();
     return this.#queue(chunk, byteLength(chunk));
   }

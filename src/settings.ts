@@ -148,7 +148,8 @@ function complete(place: Endpoint, name: string): Endpoint {
   const { path, port, host = 'localhost', tls = false } = place;
   if (path !== undefined) return { path, tls };
   if (port === undefined) {
-    throw new TypeError(`recon: ${name} says nothing to connect to: a port, a path or dial is missing, got ${inspect(tls ? { ...place, tls: true } : place)}`);
+    const missing = name === 'connect()' ? 'a port, a path or dial' : 'a port or a path';
+    throw new TypeError(`recon: ${name} says nothing to connect to: ${missing} is missing, got ${inspect(tls ? { ...place, tls: true } : place)}`);
   }
   return { port: check.port(port), host, tls };
 }

@@ -89,6 +89,15 @@ test('stats.lastError is the error that ended the connection, whatever came befo
   assert.is(await rejection(conn.closed), failure);
 });
 
+test('stats.lastError: destroy(error) that a lost link leads to stands', async () => {
+  await using peer = await Peer.start();
+  const failure = new Error('enough');
+  const conn: Connection = await connect(peer.port, quick, (link) => void link.socket.on('error', () => conn.destroy(failure)));
+  (await peer.nextLink()).reset();
+  assert.is(await rejection(conn.closed), failure);
+  assert.is(conn.stats.lastError, failure);
+});
+
 test('once(conn, event) of node:events works, and rejects when the connection fails', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, quick);

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
+import net from 'node:net';
 import { Duplex } from 'node:stream';
 import { mock } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -114,6 +115,21 @@ test('is released when its socket was closed long ago, also where the socket can
   close();
   await once(socket.destroy(), 'close');
   assert.not(await isPending(hold.release(60_000)));
+});
+
+test('gone() waits for a socket to emit close, and not for ever', async () => {
+  for (const emits of [true, false]) {
+    const hold = new Hold();
+    const socket = new net.Socket();
+    hold.track(socket);
+    if (!emits) socket.removeAllListeners('close').emit = () => false;
+    socket.destroy();
+    await hold.release(5_000);
+    let isClosed = false;
+    socket.on('close', () => (isClosed = true));
+    await hold.gone();
+    assert.is(isClosed, emits);
+  }
 });
 
 test('waits no longer than it is told for a socket that is never closed', async () => {

@@ -575,32 +575,6 @@ test('who has left reads nothing more, of what had come together either', async 
   assert.is(await next(inbox.messages()), '2');
 });
 
-test('a link that came up, or was left by links(), while somebody still read it is for nobody else', async () => {
-  const released = async ({ inbox }: Setup) => {
-    const section = inbox.open('one');
-    const own = next(inbox.messagesOf(section));
-    section.release();
-    return { section, own };
-  };
-  const left = async ({ inbox }: Setup) => {
-    const section = up(inbox, 'one');
-    const links = inbox.links();
-    await next(links);
-    const own = next(inbox.messagesOf(section));
-    await links.return();
-    return { section, own };
-  };
-  for (const reach of [released, left]) {
-    const box = setup();
-    const { section, own } = await reach(box);
-    assert.is(await codeOf(box.inbox.messages().next()), 'ERR_RECON_READING');
-    assert.is(await codeOf(box.inbox.batches().next()), 'ERR_RECON_READING');
-    send(section, '1', '2');
-    assert.is(await own, '1');
-    assert.is(await next(box.inbox.messages()), '2');
-  }
-});
-
 test("a link's own reader comes before the connection's", async () => {
   const { inbox } = setup();
   const section = inbox.open('one');

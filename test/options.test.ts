@@ -316,6 +316,8 @@ const WRONG: [args: unknown[], name: string, shown: string][] = [
   [[4321, { heartbeat: { interval: 1, message: 'PING', timeout: 1 } }], 'heartbeat.timeout', '1'],
   [[4321, { tls: { ALPNProtocols: 5 } }], 'tls.ALPNProtocols', '5'],
   [[4321, { tls: { ALPNProtocols: [5] } }], 'tls.ALPNProtocols', '5'],
+  [[4321, { tls: { ALPNProtocols: [''] } }], 'tls.ALPNProtocols', "''"],
+  [[4321, { tls: { timeout: Infinity } }], 'tls.timeout', 'Infinity'],
   [[4321, { tls: { pskCallback: 5 } }], 'tls.pskCallback', '5'],
   [[4321, { tls: { secureContext: 5 } }], 'tls.secureContext', '5'],
   [[4321, { tls: { timeout: 'x' } }], 'tls.timeout', "'x'"],

@@ -40,30 +40,54 @@ test('a pipeline that only writes ends when all is flushed and both have said go
   await conn.closed;
 });
 
-test('its writes wait while others fill the buffer, however often', async () => {
+test('a full buffer, or a small one, refuses none of its writes', async () => {
   await using peer = await Peer.start();
   await using conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
+  await peer.stop();
+  await eventually(() => conn.readyState === 'reopening');
+  const first = conn.write('0123456789');
   const stream = conn.stream();
-  for (let round = 0; round < 40; round++) {
+  stream.write('far more than ten bytes');
+  const second = new Promise<unknown>((resolve) => stream.write(', twice', resolve));
+  assert.ok(await isPending(second));
+  await peer.start();
+  await first;
+  assert.not((await second) instanceof Error);
+  await peer.links.at(-1)!.until('0123456789far more than ten bytes, twice');
+});
+
+test('a pipeline that waits for a link fails when the connection is destroyed', async () => {
+  for (const error of [undefined, new Error('enough')]) {
+    await using peer = await Peer.start();
+    const conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
     await peer.stop();
     await eventually(() => conn.readyState === 'reopening');
-    const first = conn.write('0123456789');
-    const second = new Promise<unknown>((resolve) => stream.write(`more ${round}`, resolve));
-    assert.ok(await isPending(second));
-    await peer.start();
-    await first;
-    assert.not((await second) instanceof Error);
-    await peer.links.at(-1)!.until(`0123456789more ${round}`);
+    void conn.write('0123456789');
+    const piped = pipeline(Readable.from([Buffer.from('more')]), conn.stream());
+    assert.ok(await isPending(piped));
+    conn.destroy(error);
+    const failure = await rejection(piped);
+    assert.ok(failure === error || failure.code === 'ERR_RECON_CLOSED', failure);
+    assert.is(conn.listenerCount('drain'), 0);
   }
 });
 
-test('a chunk for which the buffer is too small, even when it is empty, fails it', async () => {
+test('end() flushes what it has written, and is not broken by what it writes later', async () => {
   await using peer = await Peer.start();
-  const conn = await connect(peer.port, { maxBufferedAmount: 10 });
-  const failed = next(conn.stream() as never, 'error');
-  conn.stream().write('01234567890');
-  assert.is(((await failed) as { code: string }).code, 'ERR_RECON_BUFFER_FULL');
-  assert.is((await rejection(conn.closed)).message, (conn.stats.lastError as Error).message);
+  const conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
+  await peer.stop();
+  await eventually(() => conn.readyState === 'reopening');
+  const stream = conn.stream();
+  const failed = next(stream as never, 'error');
+  const told: unknown[] = [];
+  stream.write('one,', (error) => told.push(error?.message));
+  stream.write('two', (error) => told.push((error as { code?: string }).code));
+  const ended = conn.end();
+  await peer.start();
+  await ended;
+  assert.is(((await failed) as { code: string }).code, 'ERR_RECON_CLOSED');
+  assert.equal(told, [undefined, 'ERR_RECON_CLOSED']);
+  await peer.links.at(-1)!.until('one,');
 });
 
 test('goes on across links', async () => {
