@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { createSecureContext } from 'node:tls';
 import { inspect } from 'node:util';
 import * as assert from 'uvu/assert';
 import type { Endpoint } from '../src/address.js';
@@ -338,6 +339,17 @@ for (const [args, name, shown] of WRONG) {
     assert.ok(said.includes(name) && got.includes(shown), caught.message);
   });
 }
+
+test('options of TLS that Node takes are taken', () => {
+  const options = [
+    { secureContext: createSecureContext() },
+    { ALPNProtocols: ['h2', 'x'.repeat(255)] },
+    { ALPNProtocols: [] },
+    { ALPNProtocols: Buffer.from('\x02h2') },
+    { timeout: 0, socket: undefined, pskCallback: () => null, session: new Uint8Array() },
+  ];
+  for (const tls of options) assert.equal(places(4321, { tls }), [tcp(4321, 'localhost', tls as never)]);
+});
 
 test('options of TLS that can never work are refused at once', () => {
   for (const tls of [{ cert: 'no certificate' }, { key: 'no key' }, { minVersion: 'TLSv1.4' }, { checkServerIdentity: true }]) {
