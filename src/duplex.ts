@@ -20,6 +20,13 @@ export interface StreamOptions<Out> {
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
 export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): Duplex {
   const reader = connection[Symbol.asyncIterator]();
+  /** Somebody else reads the connection, or ends it: that is this stream's failure, not the connection's. */
+  let refusal: Error | undefined;
+  const refused = (error: Error): Error => {
+    const isOurs = error instanceof ReconError && (error.code === 'ERR_RECON_READING' || error.code === 'ERR_RECON_CLOSED');
+    if (isOurs) refusal = error;
+    return error;
+  };
 
   const stream = new Duplex({
     objectMode,
@@ -31,19 +38,17 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
           if (!done && (value === null || value === undefined)) this.destroy(noNull());
           else this.push(done ? null : value);
         },
-        (error: Error) => this.destroy(error),
+        (error: Error) => this.destroy(refused(error)),
       );
     },
     write(message: Out, _encoding, callback) {
-      write(message).then(() => callback(), callback);
+      write(message).then(() => callback(), (error: Error) => callback(refused(error)));
     },
     final(callback) {
       connection.end().then(() => callback(), callback);
     },
     destroy(error, callback) {
-      // Somebody else reads, or ends it: that is this stream's failure, not the connection's.
-      const isOwn = error instanceof ReconError && (error.code === 'ERR_RECON_READING' || error.code === 'ERR_RECON_CLOSED');
-      if (!isOwn) connection.destroy(error ?? undefined);
+      if (error === null || error !== refusal) connection.destroy(error ?? undefined);
       void reader.return?.();
       callback(error);
     },

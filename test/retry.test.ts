@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
-import { AbortError, connect, type Retry } from 'recon';
+import { AbortError, connect, type Connection, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
 import { codeOf, next, quick, record, rejection } from './helpers.js';
 import { eventually, Peer } from './peer.js';
@@ -114,6 +115,27 @@ test('an AbortError thrown in onLink, or a programming error, ends it at once wi
     assert.is(await rejection(attempt), expected);
   }
   assert.is(peer.links.length, throws.length);
+});
+
+test('who ends it right after a failed attempt is not told of another one', async () => {
+  // A few microtasks later, p-retry has begun to wait, and that is told.
+  for (let depth = 1; depth <= 3; depth++) {
+    await using peer = await Peer.start();
+    const onFailedAttempt = async (): Promise<void> => {
+      const later = async (): Promise<void> => {
+        for (let count = 0; count < depth; count++) await undefined;
+        conn.destroy();
+      };
+      void later();
+    };
+    const conn: Connection = await connect(peer.port, '127.0.0.1', { minUptime: 0, retry: { minTimeout: 1_000, onFailedAttempt } });
+    const told: number[] = [];
+    conn.on('retry', ({ delay }) => told.push(delay));
+    await peer.stop();
+    await conn.closed;
+    await turn();
+    assert.equal(told, [], `after ${depth} microtasks`);
+  }
 });
 
 test('what a hook throws ends it as an Error, be it none', async () => {

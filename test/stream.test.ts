@@ -72,6 +72,19 @@ test('a pipeline that waits for a link fails when the connection is destroyed', 
   }
 });
 
+test("what was refused to one connection's stream ends the connection that it was piped to", async () => {
+  await using peer = await Peer.start();
+  await using one = await connect(peer.port);
+  const other = await connect(peer.port);
+  const reading = one[Symbol.asyncIterator]();
+  void reading.next();
+  const error = await rejection(pipeline(one.stream(), other.stream()));
+  assert.is((error as { code?: string }).code, 'ERR_RECON_READING');
+  assert.is(await rejection(other.closed), error);
+  assert.is(one.readyState, 'open');
+  await reading.return!();
+});
+
 test('end() flushes what it has written, and is not broken by what it writes later', async () => {
   await using peer = await Peer.start();
   const conn = await connect(peer.port, { ...quick, maxBufferedAmount: 10 });
