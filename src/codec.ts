@@ -6,6 +6,8 @@ import { because, ReconError } from './errors.js';
  * Takes bytes as they arrive and returns the messages that are complete with them. One decoder reads one link, so
  * half a message of a dead link is never glued to the next link's first.
  *
+ * All that a chunk yields is taken at once: a decoder must come to an end whatever it is sent.
+ *
  * What it throws drops the link with `ERR_RECON_CODEC`; to have the messages before a bad one delivered, yield them first.
  */
 export interface Decoder<In> {

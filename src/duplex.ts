@@ -13,12 +13,19 @@ export interface StreamOptions<Out> {
   readonly objectMode: boolean;
   /** Bytes received and not read. */
   readonly unread: () => number;
-  /** Writes a message, whether or not there is room. */
+  /** Queues a message at once, whether or not there is room. */
   readonly write: (message: Out) => Promise<void>;
 }
 
+/** A connection's stream, and how the connection keeps what is written to either in order. */
+export interface StreamView {
+  readonly stream: Duplex;
+  /** Queues what was written to the stream and is still in the stream's own buffer. */
+  flush(): void;
+}
+
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
-export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): Duplex {
+export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): StreamView {
   const reader = connection[Symbol.asyncIterator]();
   /** Somebody else reads the connection, or ends it: that is this stream's failure, not the connection's. */
   let refusal: Error | undefined;
@@ -27,11 +34,15 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
     if (isOurs) refusal = error;
     return error;
   };
+  /** The write that is queued and not flushed: the stream comes with the next one when it is told that this one is done. */
+  let pending: { readonly length: number; readonly done: (error?: Error) => void } | undefined;
 
   const stream = new Duplex({
     objectMode,
     // It asks for more only once what it has is taken: a failure must not overtake what was received before it.
     readableHighWaterMark: 1,
+    // Who waits for `drain` has all that he wrote in the connection's queue, where `end()` and other writes find it.
+    writableHighWaterMark: 1,
     read() {
       reader.next().then(
         ({ done, value }) => {
@@ -41,8 +52,16 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
         (error: Error) => this.destroy(refused(error)),
       );
     },
-    write(message: Out, _encoding, callback) {
-      write(message).then(() => callback(), (error: Error) => callback(refused(error)));
+    write(message: Out, _encoding, done) {
+      const queued = { length: objectMode ? 1 : (message as Uint8Array).length, done };
+      pending = queued;
+      const settle = (error?: Error): void => {
+        if (pending === queued) {
+          pending = undefined;
+          done(error);
+        } else if (error) this.destroy(error);
+      };
+      write(message).then(() => settle(), (error: Error) => settle(refused(error)));
     },
     final(callback) {
       connection.end().then(() => callback(), callback);
@@ -67,7 +86,16 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
     } else stream.destroy(error);
   };
   connection.closed.then(() => onClosed(), onClosed);
-  return stream;
+
+  const flush = (): void => {
+    // The last one is left to itself, so that `drain` still waits for it.
+    while (pending && stream.writableLength > pending.length) {
+      const { done } = pending;
+      pending = undefined;
+      done();
+    }
+  };
+  return { stream, flush };
 }
 
 const noNull = (): ReconError =>

@@ -37,8 +37,8 @@ export interface Link<In = Buffer, Out = string | Uint8Array> extends AsyncItera
   /**
    * Writes one message on this link alone, past the connection's queue: for `onLink`, and for protocols that ask anew
    * on each of `conn.links()`. Fulfilled when the system has taken it. Rejects with `ERR_RECON_DROPPED` when the link is
-   * lost before, with `ERR_RECON_CLOSED` once the connection has said goodbye on it, and as `conn.write()` for what
-   * can't be sent.
+   * lost before (some of it may have been sent then), with `ERR_RECON_CLOSED` once the connection has said goodbye on it, and as `conn.write()` for what
+   * can't be sent. No bound refuses it, nor does `bufferedAmount` count it: await it.
    */
   write(message: Out): Promise<void>;
   /**
