@@ -12,7 +12,7 @@ export interface MaxLength {
    * limit.
    * @default 1_048_576
    */
-  maxLength?: number;
+  maxLength?: number | undefined;
 }
 
 const DEFAULT_MAX_LENGTH = 1024 * 1024;
@@ -228,12 +228,12 @@ export interface LengthPrefix extends MaxLength {
    * Bytes of the length: 1, 2 or 4.
    * @default 4
    */
-  bytes?: 1 | 2 | 4;
+  bytes?: 1 | 2 | 4 | undefined;
   /**
    * Which byte of the length comes first.
    * @default 'big'
    */
-  endian?: 'big' | 'little';
+  endian?: 'big' | 'little' | undefined;
 }
 
 /**

@@ -7,41 +7,44 @@ import type { Heartbeat, Link } from './link.js';
 /** Called for every link before it counts as up; the signal aborts when its time is up or the link is lost. See {@link ConnectOptions.onLink}. */
 export type OnLink<In = Buffer, Out = string | Uint8Array> = (link: Link<In, Out>, context: { readonly signal: AbortSignal }) => unknown;
 
+/** As ours: an option that is undefined is one that is absent. */
+type OrUndefined<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /**
  * p-retry's own options, but for `signal` and `unref`, which belong to the connection as a whole; with defaults that suit a
  * connection.
  */
-export interface RetryOptions extends Omit<PRetryOptions, 'signal' | 'unref'> {
+export interface RetryOptions extends OrUndefined<Omit<PRetryOptions, 'signal' | 'unref'>> {
   /**
    * How many times to try again before the connection gives up. A link that lasted gives all of them back.
    * @default Infinity
    */
-  readonly retries?: number;
+  readonly retries?: number | undefined;
   /**
    * Milliseconds to wait after the first failed attempt, before `randomize` shortens them.
    * @default 100
    */
-  readonly minTimeout?: number;
+  readonly minTimeout?: number | undefined;
   /**
    * Milliseconds that no wait is longer than.
    * @default 30_000 // or minTimeout, if that is more
    */
-  readonly maxTimeout?: number;
+  readonly maxTimeout?: number | undefined;
   /**
    * How many times as long each wait is as the one before.
    * @default 2
    */
-  readonly factor?: number;
+  readonly factor?: number | undefined;
   /**
    * Shortens all waits of an outage by one factor between ½ and 1, so that clients of one server spread.
    * @default true
    */
-  readonly randomize?: boolean;
+  readonly randomize?: boolean | undefined;
   /**
    * Milliseconds without a link after which the connection gives up, at the end of the attempt that is under way.
    * @default Infinity
    */
-  readonly maxRetryTime?: number;
+  readonly maxRetryTime?: number | undefined;
 }
 
 /** Everything `connect()` can be told. */

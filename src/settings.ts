@@ -7,7 +7,7 @@ import { checkTls, type DialSettings } from './dial.js';
 import type { Heartbeat, LinkSettings } from './link.js';
 import type { ConnectOptions, OnLink, RetryOptions } from './options.js';
 
-export type RetrySettings = RetryOptions & Required<Pick<RetryOptions, 'retries' | 'minTimeout' | 'maxTimeout' | 'factor'>>;
+export type RetrySettings = RetryOptions & Readonly<Record<'retries' | 'minTimeout' | 'maxTimeout' | 'factor', number>>;
 
 /** The options with every default filled in and every value checked. */
 export interface Settings<In, Out> extends DialSettings, LinkSettings<In, Out> {

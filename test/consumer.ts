@@ -63,7 +63,9 @@ export async function consumer(): Promise<void> {
   const beating = await connect(4321, { heartbeat: { interval: 1_000, message: 'PING' } });
   same<typeof beating, Connection<Buffer, string | Uint8Array>>(true);
   await connect(4321, (link) => link.socket.setNoDelay(false).remoteAddress?.length);
-  await connect({ port: 4321, host: process.env['HOST'], signal: undefined, tls: undefined });
+  await connect({ port: 4321, host: process.env['HOST'], signal: undefined, tls: undefined, retry: { retries: undefined } });
+  lines({ maxLength: undefined });
+  lengthPrefixed({ bytes: undefined, endian: undefined });
 
   const options: ConnectOptions = { retry: { retries: 3, shouldRetry: ({ error }) => !(error instanceof AbortError) } };
   await connect(options);

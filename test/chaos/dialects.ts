@@ -1,4 +1,4 @@
-import { type Codec, jsonLines, lengthPrefixed, type LengthPrefix, lines, text } from 'recon';
+import { type Codec, jsonLines, lengthPrefixed, lines, text } from 'recon';
 import { Generator } from '../generator.js';
 
 /** A way to put content, a string without line breaks, into messages, and messages onto the wire. */
@@ -57,7 +57,7 @@ export const isHello = (dialect: Dialect, bytes: Buffer): boolean => bytes[diale
 
 const UNBOUNDED = 1024 * 1024;
 
-function prefixed(options: Required<Pick<LengthPrefix, 'bytes' | 'endian'>>): Dialect {
+function prefixed(options: { readonly bytes: 1 | 2 | 4; readonly endian: 'big' | 'little' }): Dialect {
   const { bytes, endian } = options;
   return {
     name: `lengthPrefixed ${bytes} ${endian}`,
