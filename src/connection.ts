@@ -304,7 +304,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
    * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
-   * `ERR_RECON_CODEC`. A full buffer doesn't refuse its writes, which come one at a time from who waits for `drain`; they go
+   * `ERR_RECON_CODEC`. A full buffer doesn't refuse its writes, of which there are few from who waits for `drain`; they go
    * out in order with those of `write()`, and `end()` flushes them. It always returns the same stream.
    *
    * @example
@@ -314,7 +314,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#stream ??= streamOf<In, Out>(this, {
       objectMode: !this.#settings.raw,
       unread: () => this.#inbox.size,
-      write: async (message) => this.#outbox.pushAnyway(encode(this.#settings.codec, message)),
+      write: (message) => this.#outbox.pushAnyway(encode(this.#settings.codec, message)),
     });
     return this.#stream.stream;
   }

@@ -13,7 +13,7 @@ export interface StreamOptions<Out> {
   readonly objectMode: boolean;
   /** Bytes received and not read. */
   readonly unread: () => number;
-  /** Queues a message at once, whether or not there is room. */
+  /** Queues a message, whether or not there is room; throws if it can't be sent. */
   readonly write: (message: Out) => Promise<void>;
 }
 
@@ -34,15 +34,34 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
     if (isOurs) refusal = error;
     return error;
   };
-  /** The write that is queued and not flushed: the stream comes with the next one when it is told that this one is done. */
+  /** Queues messages up to one that can't be sent, which is told once those before it are flushed. */
+  const writeAll = async (messages: readonly Out[]): Promise<void> => {
+    const written: Promise<void>[] = [];
+    try {
+      for (const message of messages) written.push(write(message));
+    } finally {
+      await Promise.all(written);
+    }
+  };
+  /** What is queued and not flushed: the stream comes with the next writes when it is told that these are done. */
   let pending: { readonly length: number; readonly done: (error?: Error) => void } | undefined;
+  const queue = (messages: readonly Out[], done: (error?: Error) => void): void => {
+    const length = objectMode ? messages.length : messages.reduce((sum, message) => sum + (message as Uint8Array).length, 0);
+    const queued = { length, done };
+    pending = queued;
+    const settle = (error?: Error): void => {
+      if (pending === queued) {
+        pending = undefined;
+        done(error);
+      } else if (error) stream.destroy(error);
+    };
+    writeAll(messages).then(() => settle(), (error: Error) => settle(refused(error)));
+  };
 
   const stream = new Duplex({
     objectMode,
     // It asks for more only once what it has is taken: a failure must not overtake what was received before it.
     readableHighWaterMark: 1,
-    // Who waits for `drain` has all that he wrote in the connection's queue, where `end()` and other writes find it.
-    writableHighWaterMark: 1,
     read() {
       reader.next().then(
         ({ done, value }) => {
@@ -53,15 +72,10 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
       );
     },
     write(message: Out, _encoding, done) {
-      const queued = { length: objectMode ? 1 : (message as Uint8Array).length, done };
-      pending = queued;
-      const settle = (error?: Error): void => {
-        if (pending === queued) {
-          pending = undefined;
-          done(error);
-        } else if (error) this.destroy(error);
-      };
-      write(message).then(() => settle(), (error: Error) => settle(refused(error)));
+      queue([message], done);
+    },
+    writev(writes, done) {
+      queue(writes.map(({ chunk }) => chunk as Out), done);
     },
     final(callback) {
       connection.end().then(() => callback(), callback);
@@ -88,7 +102,7 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
   connection.closed.then(() => onClosed(), onClosed);
 
   const flush = (): void => {
-    // The last one is left to itself, so that `drain` still waits for it.
+    // The last ones are left to themselves, so that `drain` still waits for them.
     while (pending && stream.writableLength > pending.length) {
       const { done } = pending;
       pending = undefined;
