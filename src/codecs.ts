@@ -125,7 +125,13 @@ function split(text: Buffer): string[] {
   return text.includes(CR) ? messages.map(withoutCR) : messages;
 }
 
-function* splitBounded(text: Buffer, maxLength: number): Generator<string> {
+function splitBounded(text: Buffer, maxLength: number): Iterable<string> {
+  // Of ASCII the length of a string is that of its bytes, and to split is the faster way.
+  const messages = isAscii(text) ? split(text) : undefined;
+  return messages?.every(({ length }) => length <= maxLength) ? messages : splitOneByOne(text, maxLength);
+}
+
+function* splitOneByOne(text: Buffer, maxLength: number): Generator<string> {
   for (let start = 0; start <= text.length; ) {
     const found = text.indexOf(LF, start);
     const end = found === -1 ? text.length : found;

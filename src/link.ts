@@ -257,7 +257,10 @@ export class LiveLink<In, Out> implements Link<In, Out>, Feed, Sink, Receiver, I
     this.discarded = this.#intake.pending;
     this.#intake.close();
     this.#context.counters.bytesDiscarded += this.discarded;
-    for (const write of this.#writes ?? []) write.reject(this.#lostError('write'));
+    if (this.#writes?.size) {
+      const error = this.#lostError('write');
+      for (const write of this.#writes) write.reject(error);
+    }
     this.#writes = undefined;
     this.#section.close();
     this.#lose();

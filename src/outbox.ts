@@ -112,7 +112,7 @@ export class Outbox {
     return this.#queue(chunk, length, signal);
   }
 
-  /** Queues a chunk even where there is no room: the last one, or a stream's, which hands over one at a time. */
+  /** Queues a chunk even where there is no room: the last one, or a stream's, which hands over few at a time. */
   pushAnyway(chunk: string | Uint8Array): Promise<void> {
     this.#checkOpen();
     return this.#queue(chunk, byteLength(chunk));
@@ -163,9 +163,11 @@ export class Outbox {
     const handed = this.#handed.clear();
     this.#sink = undefined;
     this.#flushing = false;
-    if (this.#options.unflushed === 'reject') {
+    if (handed.length > 0 && this.#options.unflushed === 'reject') {
       const message = `this write may have been sent in part: ${link} was lost before it was confirmed${because(reason)}`;
-      for (const batch of handed) this.#settle(batch, new ReconError('ERR_RECON_UNFLUSHED', message, reason));
+      // One for all of them: a stack trace for each would keep the process busy.
+      const error = new ReconError('ERR_RECON_UNFLUSHED', message, reason);
+      for (const batch of handed) this.#settle(batch, error);
     } else if (handed.length > 0) {
       this.#waiting.unshift(handed);
     }
@@ -193,11 +195,14 @@ export class Outbox {
   /** Takes no more, and refuses all that it has. */
   fail(cause?: unknown): void {
     this.#refusal = new ReconError('ERR_RECON_CLOSED', `cannot write: the connection has ended${because(cause)}`, cause);
-    const message = `the connection ended before this write was flushed${because(cause)}`;
-    if (this.#size > 0) this.#finished?.reject(new ReconError('ERR_RECON_CLOSED', message, cause));
     this.#backlog = false;
     this.#sink = undefined;
-    for (const batch of this.#clear()) this.#settle(batch, new ReconError('ERR_RECON_CLOSED', message, cause));
+    const left = this.#clear();
+    if (left.length > 0) {
+      const error = new ReconError('ERR_RECON_CLOSED', `the connection ended before this write was flushed${because(cause)}`, cause);
+      if (this.#size > 0) this.#finished?.reject(error);
+      for (const batch of left) this.#settle(batch, error);
+    }
     this.#checkEmpty();
   }
 
