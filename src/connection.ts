@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import * as check from './check.js';
 import { encode } from './codec.js';
 import { Dialer } from './dial.js';
-import { type StreamView, streamOf } from './duplex.js';
+import { streamOf } from './duplex.js';
 import { because, type Reason, ReconError } from './errors.js';
 import { ConnectionEmitter, type ConnectionEvents, heard, tell } from './events.js';
 import { Hold } from './hold.js';
@@ -62,7 +62,7 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   #ending: Promise<void> | undefined;
   /** How it ends; set once. */
   #outcome: Outcome | undefined;
-  #stream: StreamView | undefined;
+  #stream: Duplex | undefined;
   #refusals: Refusals | undefined;
 
   /** @internal Connections are made by `connect()`. */
@@ -195,7 +195,6 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   write(message: Out, options?: WriteOptions): Promise<void> {
     try {
       if (options !== undefined) check.shape(options, 'write options', { signal: check.abortSignal });
-      this.#stream?.flush();
       return this.#outbox.push(encode(this.#settings.codec, message), options?.signal);
     } catch (error) {
       this.#refusals ??= new Refusals(() => this.#outbox.refusedLate());
@@ -219,7 +218,6 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   end(message?: Out): Promise<void> {
     if (message === undefined && this.#ending) return this.#ending;
     if (message === undefined && this.#outcome) return this.closed.catch(() => {});
-    this.#stream?.flush();
     let written: Promise<void> | undefined;
     try {
       if (message !== undefined) written = this.#outbox.pushAnyway(encode(this.#settings.codec, message));
@@ -304,8 +302,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
   /**
    * The whole connection as a `Duplex`, for `pipeline()` and, through `Duplex.toWeb()`, for WHATWG streams. Ending it is
    * `end()`, destroying it `destroy()`. With a codec it is in object mode, and a `null` among the messages fails it with
-   * `ERR_RECON_CODEC`. A full buffer doesn't refuse its writes, of which there are few from who waits for `drain`; they go
-   * out in order with those of `write()`, and `end()` flushes them. It always returns the same stream.
+   * `ERR_RECON_CODEC`. A full buffer doesn't refuse its writes, which come one at a time. What a writer that doesn't wait
+   * for `drain` has in the stream's own buffer is not the connection's yet: `write()` overtakes it, and after `end()` it fails
+   * the stream. It always returns the same stream.
    *
    * @example
    * await pipeline(createReadStream('app.log'), conn.stream(), { end: false });
@@ -314,9 +313,9 @@ export class Connection<In = Buffer, Out = string | Uint8Array>
     this.#stream ??= streamOf<In, Out>(this, {
       objectMode: !this.#settings.raw,
       unread: () => this.#inbox.size,
-      write: (message) => this.#outbox.pushAnyway(encode(this.#settings.codec, message)),
+      write: async (message) => this.#outbox.pushAnyway(encode(this.#settings.codec, message)),
     });
-    return this.#stream.stream;
+    return this.#stream;
   }
 
   /** `opening`, `open`, `reopening`, `closing` or `closed`: see {@link ReadyState}. `open` already inside `reconnect`. */

@@ -13,19 +13,12 @@ export interface StreamOptions<Out> {
   readonly objectMode: boolean;
   /** Bytes received and not read. */
   readonly unread: () => number;
-  /** Queues a message, whether or not there is room; throws if it can't be sent. */
+  /** Writes a message, whether or not there is room. */
   readonly write: (message: Out) => Promise<void>;
 }
 
-/** A connection's stream, and how the connection keeps what is written to either in order. */
-export interface StreamView {
-  readonly stream: Duplex;
-  /** Queues what was written to the stream and is still in the stream's own buffer. */
-  flush(): void;
-}
-
 /** A connection as a Node stream. `node:stream` keeps the backpressure: it reads and writes only as it is asked to. */
-export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): StreamView {
+export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unread, write }: StreamOptions<Out>): Duplex {
   const reader = connection[Symbol.asyncIterator]();
   /** Somebody else reads the connection, or ends it: that is this stream's failure, not the connection's. */
   let refusal: Error | undefined;
@@ -34,34 +27,13 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
     if (isOurs) refusal = error;
     return error;
   };
-  /** Queues messages up to one that can't be sent, which is told once those before it are flushed. */
-  const writeAll = async (messages: readonly Out[]): Promise<void> => {
-    const written: Promise<void>[] = [];
-    try {
-      for (const message of messages) written.push(write(message));
-    } finally {
-      await Promise.all(written);
-    }
-  };
-  /** What is queued and not flushed: the stream comes with the next writes when it is told that these are done. */
-  let pending: { readonly length: number; readonly done: (error?: Error) => void } | undefined;
-  const queue = (messages: readonly Out[], done: (error?: Error) => void): void => {
-    const length = objectMode ? messages.length : messages.reduce((sum, message) => sum + (message as Uint8Array).length, 0);
-    const queued = { length, done };
-    pending = queued;
-    const settle = (error?: Error): void => {
-      if (pending === queued) {
-        pending = undefined;
-        done(error);
-      } else if (error) stream.destroy(error);
-    };
-    writeAll(messages).then(() => settle(), (error: Error) => settle(refused(error)));
-  };
 
   const stream = new Duplex({
     objectMode,
     // It asks for more only once what it has is taken: a failure must not overtake what was received before it.
     readableHighWaterMark: 1,
+    // Who waits for `drain` has all that he wrote in the connection's queue, where `end()` and other writes find it.
+    writableHighWaterMark: 1,
     read() {
       reader.next().then(
         ({ done, value }) => {
@@ -71,11 +43,8 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
         (error: Error) => this.destroy(refused(error)),
       );
     },
-    write(message: Out, _encoding, done) {
-      queue([message], done);
-    },
-    writev(writes, done) {
-      queue(writes.map(({ chunk }) => chunk as Out), done);
+    write(message: Out, _encoding, callback) {
+      write(message).then(() => callback(), (error: Error) => callback(refused(error)));
     },
     final(callback) {
       connection.end().then(() => callback(), callback);
@@ -100,16 +69,7 @@ export function streamOf<In, Out>(connection: Streamable<In>, { objectMode, unre
     } else stream.destroy(error);
   };
   connection.closed.then(() => onClosed(), onClosed);
-
-  const flush = (): void => {
-    // The last ones are left to themselves, so that `drain` still waits for them.
-    while (pending && stream.writableLength > pending.length) {
-      const { done } = pending;
-      pending = undefined;
-      done();
-    }
-  };
-  return { stream, flush };
+  return stream;
 }
 
 const noNull = (): ReconError =>

@@ -112,7 +112,7 @@ export class Outbox {
     return this.#queue(chunk, length, signal);
   }
 
-  /** Queues a chunk even where there is no room: the last one, or a stream's, which hands over few at a time. */
+  /** Queues a chunk even where there is no room: the last one, or a stream's, which hands over one at a time. */
   pushAnyway(chunk: string | Uint8Array): Promise<void> {
     this.#checkOpen();
     return this.#queue(chunk, byteLength(chunk));
