@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { isUint8Array } from 'node:util/types';
 import type { Arena } from './arena.js';
 import { isMistake } from './errors.js';
+import { isLongTurn } from './turn.js';
 
 /** Who is told what arrives. */
 export interface Receiver {
@@ -100,6 +101,9 @@ export class StreamSource implements Source {
 /**
  * The bytes of a socket of our own, read straight into slabs (`onread` of `net.connect`): without the stream's own
  * buffer there is nothing for a reset to throw away, and it is faster.
+ *
+ * Of a flood, libuv reads up to 32 slabs in one turn of the event loop. Millions of small messages would keep it from
+ * every timer for that long, so a turn that has become long reads no more.
  */
 export class SlabSource implements Source {
   readonly isFromLoop = true;
@@ -108,6 +112,8 @@ export class SlabSource implements Source {
   #receiver: Receiver | undefined;
   /** What comes before `start()`: a TLS peer's first bytes can arrive with the end of its handshake. */
   #early: Buffer[] | undefined;
+  /** Stopped until the next turn, though more is wanted. */
+  #yielding = false;
 
   constructor(arena: Arena) {
     this.#arena = arena;
@@ -142,9 +148,20 @@ export class SlabSource implements Source {
   }
 
   #pass(chunk: Buffer): boolean {
-    if (this.#receiver) return this.#receiver.receive(chunk);
-    this.#early ??= [];
-    this.#early.push(chunk);
-    return true;
+    if (!this.#receiver) {
+      this.#early ??= [];
+      this.#early.push(chunk);
+      return true;
+    }
+    const wanted = this.#receiver.receive(chunk);
+    this.#yielding = isLongTurn(chunk.length) && wanted;
+    if (this.#yielding) setImmediate(() => this.#onNextTurn());
+    return wanted && !this.#yielding;
+  }
+
+  #onNextTurn(): void {
+    if (!this.#yielding) return;
+    this.#yielding = false;
+    this.resume();
   }
 }

@@ -44,6 +44,12 @@ export async function here<In, Out>(conn: Connection<In, Out>): Promise<Link<In,
   throw new Error('the connection has ended');
 }
 
+/** Keeps the process busy for so many milliseconds. */
+export function spin(milliseconds: number): void {
+  const until = performance.now() + milliseconds;
+  while (performance.now() < until);
+}
+
 /** For comparing what is too long to be shown. */
 export const digest = (data: Uint8Array): string => createHash('sha1').update(data).digest('hex');
 

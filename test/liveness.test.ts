@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Connection, type Drop, jsonLines, lines, type Link, type Retry } from 'recon';
 import * as assert from 'uvu/assert';
-import { here, inFolder, isPending, next, quick, readText, record } from './helpers.js';
+import { here, inFolder, isPending, next, quick, readText, record, spin } from './helpers.js';
 import { eventually, Peer, type PeerLink } from './peer.js';
 import { MANNERS, proxied, ServerProcess, type Silent } from './silent.js';
 import { suite } from './suite.js';
@@ -38,11 +38,6 @@ function readSlowly(link: PeerLink, milliseconds: number): void {
     link.pause();
     setTimeout(() => link.resume(), milliseconds);
   });
-}
-
-function blockFor(milliseconds: number): void {
-  const until = performance.now() + milliseconds;
-  while (performance.now() < until);
 }
 
 const SILENCES: [what: string, start: () => Promise<Silent>][] = [
@@ -198,7 +193,7 @@ test('idleTimeout never fires because a reader keeps the process busy while the 
   const drops = countDrops(conn);
   let chunks = 0;
   for await (const _chunk of conn) {
-    blockFor(250);
+    spin(250);
     if (++chunks === 4) break;
   }
   assert.equal(drops(), []);
@@ -290,7 +285,7 @@ test('writeTimeout never fires because this process was busy while the peer read
   using _cut = cut(conn);
   const drops = countDrops(conn);
   const written = conn.write(Buffer.alloc(2 ** 27)).catch(() => {});
-  for (let count = 0; count < 4 && !(await settled(written, 50)); count++) blockFor(400);
+  for (let count = 0; count < 4 && !(await settled(written, 50)); count++) spin(400);
   assert.equal(drops(), []);
 });
 

@@ -2,7 +2,7 @@ import net from 'node:net';
 import { Duplex, PassThrough } from 'node:stream';
 import { connect, type Connection, type Drop, lengthPrefixed, type Link, lines } from 'recon';
 import * as assert from 'uvu/assert';
-import { codeOf, isPending, next, quick, readText, rejection } from './helpers.js';
+import { codeOf, isPending, next, quick, readText, rejection, spin } from './helpers.js';
 import { used } from './memory.js';
 import { eventually, Peer } from './peer.js';
 import { suite } from './suite.js';
@@ -548,6 +548,28 @@ test('a codec may make any number of messages from a chunk', async () => {
   await link.send('y');
   let count = 0;
   for await (const batch of conn.batches()) if ((count += batch.length) === 400_000) break;
+});
+
+test('a flood whose messages take long lets the event loop turn', async () => {
+  await using peer = await Peer.start({ onLink: ({ socket }) => socket.write(Buffer.alloc(4 * 1024 * 1024)) });
+  const chunksOfTurns = [0];
+  const decoder = () => (chunk: Buffer) => {
+    chunksOfTurns[0]! += 1;
+    spin(6);
+    return [chunk.length];
+  };
+  const turned = (): void => {
+    chunksOfTurns.unshift(0);
+    immediate = setImmediate(turned);
+  };
+  let immediate = setImmediate(turned);
+  await using conn = await connect(peer.port, { codec: { decoder, encode: (text: string) => text } });
+  let left = 4 * 1024 * 1024;
+  for await (const length of conn) if ((left -= length) === 0) break;
+  clearImmediate(immediate);
+  const most = Math.max(...chunksOfTurns);
+  // The clock is looked at once there are 64 KiB: after the second, if the first were less.
+  assert.ok(most <= 3, `${most} chunks in one turn`);
 });
 
 test('who keeps links that are lost does not keep their half messages', async () => {

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import * as assert from 'uvu/assert';
 import { Arena } from '../src/arena.js';
 import { type Receiver, SlabSource, StreamSource } from '../src/source.js';
+import { spin } from './helpers.js';
 import { suite } from './suite.js';
 
 const test = suite('source');
@@ -52,6 +53,25 @@ test('a socket stops when what it brought early is too much, or nothing is wante
     source.resume();
     assert.not(socket.isPaused());
   }
+});
+
+test('what has come in a long turn of the event loop is handed over, and the rest waits for the next turn', async () => {
+  const [{ socket, source, arrive }, full] = [slabSource(), slabSource()];
+  source.start(receiver(), true);
+  full.source.start(receiver(false), true);
+  // How long nothing came counts, too: the first of a flood may wait at once.
+  arrive('x'.repeat(64 * KiB));
+  await turn();
+  let resumed = 0;
+  for (const each of [socket, full.socket]) each.resume = () => (resumed++, each);
+  assert.ok(arrive('x'.repeat(64 * KiB)));
+  spin(6);
+  assert.not(arrive('y'));
+  assert.not(arrive('of what was decrypted already'));
+  assert.not(full.arrive('more than is wanted'));
+  await turn();
+  assert.is(resumed, 1);
+  assert.ok(arrive('z'));
 });
 
 const KiB = 1024;
