@@ -154,7 +154,8 @@ export class SlabSource implements Source {
       return true;
     }
     const wanted = this.#receiver.receive(chunk);
-    this.#yielding = isLongTurn(chunk.length) && wanted;
+    const isLong = isLongTurn(chunk.length);
+    this.#yielding = wanted && (isLong || this.#yielding);
     if (this.#yielding) setImmediate(() => this.#onNextTurn());
     return wanted && !this.#yielding;
   }
