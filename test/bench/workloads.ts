@@ -93,7 +93,7 @@ export const workloads: readonly Workload[] = [
     name: 'pingpong',
     title: '64-byte strings there and back, one at a time',
     job: { kind: 'exchange', message: SMALL },
-    rounds: 20,
+    rounds: 16,
     // A trip takes so long that it takes a while until V8 has compiled all that it runs.
     times: { warmUp: 1_000, measured: 500 },
     server: ['echo'],
@@ -104,7 +104,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
-    rounds: 20,
+    rounds: 18,
     times: LONG,
     name: 'read-256k',
     title: 'bytes, sent 256 KiB at a time',
@@ -114,7 +114,7 @@ export const workloads: readonly Workload[] = [
   },
   {
     ...reads,
-    rounds: 20,
+    rounds: 18,
     times: LONG,
     name: 'read-64k',
     title: 'bytes, sent 64 KiB at a time',
