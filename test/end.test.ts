@@ -90,6 +90,19 @@ test('closeTimeout counts from the goodbye, which waits for what the link itself
   assert.ok(performance.now() - resumed >= closeTimeout - 1);
 });
 
+test('end(message) tells of a message that was lost on its way, and the connection ends cleanly', async () => {
+  await using peer = await Peer.start();
+  const conn = await connect(peer.port, { ...quick, unflushed: 'reject' });
+  const far = await peer.nextLink();
+  far.pause();
+  const ended = conn.end(Buffer.alloc(16 * 1024 * 1024));
+  assert.ok(await isPending(ended));
+  far.reset();
+  assert.is(await codeOf(ended), 'ERR_RECON_UNFLUSHED');
+  await conn.closed;
+  assert.is(peer.links.length, 1);
+});
+
 test('end() waits no longer than closeTimeout for a peer that says nothing', async () => {
   await using peer = await Peer.start({ halfOpen: true });
   const conn = await connect(peer.port, { closeTimeout: 20 });
